@@ -137,7 +137,7 @@ impl Course {
         self.maps_done.load(Ordering::SeqCst) >= u64::from(self.maps)
     }
 
-    /// Returns the result of an attempt, once it may end.
+    /// Returns the result of an attempt, or `None` while it may not end yet.
     fn end(&self, attempt: AttemptId, work: &OrderWork) -> Option<HeldState> {
         let mut counters = Counters::new();
         counters.add("Task", "records", 1_000);

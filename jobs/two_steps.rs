@@ -52,7 +52,7 @@ async fn two_steps(executables: &str, run: &str, input: &str, text: &str) -> Res
     step(&master, &format!("{run}-finding"), &finder, &[&counts, "-e", text], &found).await
 }
 
-/// Runs one job to its end, unless it already has.
+/// Runs one job to its end, unless its output is already complete.
 async fn step(
     master: &Master,
     id: &str,

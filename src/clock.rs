@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Says what time it is: the machine's own, or a [`Manual`] one that a test moves by hand.
+/// A source of time: the machine's own clock, or a [`Manual`] one that a test moves by hand.
 ///
 /// Cheap to clone; clones of one manual clock always agree.
 #[derive(Clone, Debug)]
@@ -13,12 +13,12 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// The machine's clock.
+    /// Returns the machine's clock.
     pub const fn system() -> Self {
         Self { manual: None }
     }
 
-    /// A point on the monotonic clock, for measuring spans and keeping deadlines.
+    /// Returns a point on the monotonic clock, for measuring spans and keeping deadlines.
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the source of the time for all other \
@@ -31,10 +31,10 @@ impl Clock {
         }
     }
 
-    /// Milliseconds since 1970-01-01T00:00:00Z, for showing to people and writing into files.
+    /// Returns the milliseconds since 1970-01-01T00:00:00Z, for showing to people and writing into files.
     ///
-    /// It can jump either way when the machine's time is set, so it never measures a span.
-    /// A machine that believes to be before 1970 gets 0.
+    /// This value can jump either way when the machine's time is set, so do not use it to measure a span. It is 0 if
+    /// the machine's time is before 1970.
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the source of the time for all other \
@@ -55,7 +55,7 @@ pub struct Manual {
 }
 
 impl Manual {
-    /// A clock that shows `wall_ms` milliseconds since 1970 until it is advanced.
+    /// Creates a clock that shows `wall_ms` milliseconds since 1970 until it is advanced.
     pub fn at(wall_ms: u64) -> Self {
         let start = Clock::system().now();
         Self {
@@ -67,12 +67,12 @@ impl Manual {
         }
     }
 
-    /// The clock to hand to the code under test.
+    /// Returns the clock to pass to the code under test.
     pub fn clock(&self) -> Clock {
         Clock { manual: Some(Arc::clone(&self.hands)) }
     }
 
-    /// Moves both the monotonic and the wall clock on by `span`; in sum at most 584 years.
+    /// Moves both the monotonic and the wall clock forward by `span`, in total by at most 584 years.
     pub fn advance(&self, span: Duration) {
         let span_ns = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
         self.hands.elapsed_ns.fetch_add(span_ns, Ordering::SeqCst);
@@ -86,7 +86,7 @@ impl Manual {
     }
 }
 
-/// What the clones of a manual clock share.
+/// State that the clones of a manual clock share.
 #[derive(Debug)]
 struct Hands {
     start: Instant,
@@ -104,24 +104,25 @@ impl Hands {
     }
 }
 
-/// The span in whole milliseconds, the fraction cut off.
+/// Returns the span in whole milliseconds; a fraction is cut off.
 fn whole_ms(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Writes a wall-clock time, in milliseconds since 1970, as RFC 3339 in UTC: `2026-11-23T09:00:00Z`.
+/// Formats a wall-clock time, in milliseconds since 1970, as RFC 3339 in UTC: `2026-11-23T09:00:00Z`.
 ///
 /// The milliseconds are cut off. RFC 3339 ends with the year 9999; later years get more digits.
 pub fn rfc3339(wall_ms: u64) -> String {
     format!("{}Z", until_second(wall_ms))
 }
 
-/// The same with its milliseconds, for what takes less than a second: `2026-11-23T09:00:00.042Z`.
+/// Formats a wall-clock time like [`rfc3339`], but with milliseconds, for events that take less than a second:
+/// `2026-11-23T09:00:00.042Z`.
 pub fn rfc3339_ms(wall_ms: u64) -> String {
     format!("{}.{:03}Z", until_second(wall_ms), wall_ms % 1000)
 }
 
-/// Reads what [`rfc3339`] and [`rfc3339_ms`] write, as milliseconds since 1970.
+/// Parses a time that [`rfc3339`] or [`rfc3339_ms`] has written, and returns it as milliseconds since 1970.
 pub fn parse_rfc3339(text: &str) -> Option<u64> {
     let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
     let numbers = |text: &str, separator: char| -> Option<Vec<u64>> {
@@ -139,7 +140,7 @@ pub fn parse_rfc3339(text: &str) -> Option<u64> {
         .checked_add(ms.parse().ok()?)
 }
 
-/// The days from 1970-01-01 to a day: the inverse of [`civil_from_days`], from the same place.
+/// Returns the days from 1970-01-01 to a day: the inverse of [`civil_from_days`], from the same source.
 fn days_from_civil(year: u64, month: u64, day: u64) -> Option<u64> {
     if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
@@ -159,11 +160,12 @@ fn until_second(wall_ms: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
 }
 
-/// Year, month and day of the day that is `days` after 1970-01-01, in the Gregorian calendar.
+/// Returns the year, month and day of the date that is `days` days after 1970-01-01, in the Gregorian calendar.
 ///
 /// This is `civil_from_days` of Howard Hinnant's "chrono-Compatible Low-Level Date Algorithms"
-/// (<https://howardhinnant.github.io/date_algorithms.html#civil_from_days>), without its negative days.
-/// Years begin in March there, so that the leap day comes last; eras are the 400 years after which the calendar repeats.
+/// (<https://howardhinnant.github.io/date_algorithms.html#civil_from_days>), without its negative days. In that
+/// algorithm, years begin in March, so that the leap day comes last. An era is the 400 years after which the calendar
+/// repeats.
 fn civil_from_days(days: u64) -> (u64, u64, u64) {
     const DAYS_FROM_0000_03_01: u64 = 719_468;
     const DAYS_PER_ERA: u64 = 146_097;

@@ -1,8 +1,8 @@
 //! Named crash points at which tests kill the process, to check that nothing is lost; release builds have none.
 //!
 //! If `GRISTMILL_CRASH` names a folder, a process looks into that folder at each crash point that it passes. A file
-//! there with the point's name, such as `l03`, arms the point. The file contains a number N: the process that makes
-//! the Nth pass from now on crashes. It first renames the file to `l03.struck`, writes its process id into it, and
+//! there with the point's name, such as `l03`, arms the point. The file contains a number N: the Nth later pass kills
+//! the process that makes it. That process first renames the file to `l03.struck`, writes its process id into it, and
 //! reports the point on standard error. It then kills itself with SIGKILL. An armed point therefore kills exactly
 //! one process, even if several processes share the folder. A restarted process is not killed again.
 //!
@@ -11,7 +11,7 @@
 #[cfg(feature = "crash-points")]
 pub(crate) use armed::pass;
 
-/// Names a crash point in the code: `crash_point!("l03")`, or `crash_point!("l03", condition)` if it applies only under
+/// Marks a crash point in the code: `crash_point!("l03")`, or `crash_point!("l03", condition)` if it applies only under
 /// a condition.
 #[cfg(feature = "crash-points")]
 macro_rules! crash_point {
@@ -41,10 +41,10 @@ mod armed {
 
     use rustix::process::{Signal, getpid, kill_process};
 
-    /// Names the folder of armed points.
+    /// Environment variable with the folder of armed points.
     pub(super) const VARIABLE: &str = "GRISTMILL_CRASH";
 
-    /// Dies if this point is armed, and this is the pass.
+    /// Kills the process if this point is armed for this pass.
     pub(crate) fn pass(point: &str) {
         static FOLDER: LazyLock<Option<PathBuf>> =
             LazyLock::new(|| std::env::var_os(VARIABLE).map(PathBuf::from));
@@ -55,7 +55,7 @@ mod armed {
             return;
         }
         let _one_passes_at_a_time = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-        // Ignores a point that another process is just counting down.
+        // Ignore a point that another process is counting down at this moment.
         let left = fs::read_to_string(&armed).ok().and_then(|left| left.parse::<u32>().ok());
         match left {
             Some(left @ 2..) => {
@@ -67,7 +67,7 @@ mod armed {
         }
     }
 
-    /// Dies, unless another process has taken the file.
+    /// Kills the process, unless another process has taken the file.
     fn die(armed: &Path, point: &str) {
         let struck = armed.with_extension("struck");
         if fs::rename(armed, &struck).is_err() {
@@ -77,7 +77,7 @@ mod armed {
         fs::write(struck, pid.to_string()).expect("the file was just renamed");
         let _heard_or_not = writeln!(std::io::stderr(), "crash point {point}");
         let killed = kill_process(pid, Signal::KILL);
-        // SIGKILL is seen before this call returns.
+        // SIGKILL takes effect before this call returns.
         unreachable!("a process may kill itself: {killed:?}");
     }
 }
@@ -91,7 +91,7 @@ mod tests {
 
     use super::armed::VARIABLE;
 
-    /// Set for the process that passes the point.
+    /// Environment variable that is set for the process that passes the points.
     const PASSES: &str = "GRISTMILL_TEST_PASSES";
 
     fn passes() {
@@ -123,7 +123,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         assert!(in_a_process(None).0.success() && in_a_process(Some(folder)).0.success());
-        // The third pass of one point is between the second and third passes of the other.
+        // The third pass of `t01` is between the first and second passes of `t02`.
         for (point, passage, others) in [("t01", 3, 1), ("t02", 2, 3)] {
             let other = if point == "t01" { "t02" } else { "t01" };
             fs::write(folder.join(point), passage.to_string()).unwrap();

@@ -1,6 +1,6 @@
 //! The checks of `gristmill::testing`: good jobs pass, and each planted mistake is reported with the law it breaks.
 
-/// A job over lines of text with word keys, whose other parts are given.
+/// Defines a job over lines of text with word keys. The arguments give its other parts.
 macro_rules! job {
     ($name:ident { $($fields:tt)* }, input $input:ty, value $value:ty, { $($parts:item)* }) => {
         #[derive(Args, Serialize, Deserialize, Default)]
@@ -42,10 +42,10 @@ mod values;
 use gristmill::job::Job;
 use gristmill::testing::{Breach, Law, Violation, check};
 
-/// Text in which words repeat.
+/// A text with repeated words.
 const TEXT: &str = "the mill and the river\nthe stone\n\nand the wheel and the river\nstone the\n";
 
-/// How the job breaks a law, in one sentence; `cargo test --test laws -- --nocapture` shows them all.
+/// Returns how the job breaks a law, in one sentence. `cargo test --test laws -- --nocapture` shows all of them.
 fn broken(job: impl Job) -> Violation {
     let violation = check(job).input(TEXT).verdict().expect_err("the mistake is found");
     let sentence = violation.to_string();

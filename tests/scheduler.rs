@@ -44,7 +44,7 @@ fn every_script_has_its_expected_effects() -> Result<()> {
     Ok(())
 }
 
-/// Both texts line by line: `-` what is written, `+` what was found.
+/// Returns a line-by-line diff of both texts: `-` for the written one, `+` for the found one.
 fn diff(written: &str, found: &str) -> String {
     let (old, new): (Vec<_>, Vec<_>) = (written.lines().collect(), found.lines().collect());
     // common[i][j]: length of the longest common subsequence of old[i..] and new[j..].

@@ -53,13 +53,13 @@ use std::ops::RangeInclusive;
 use alone::{SEED, Test, asked};
 use faults::Course;
 
-/// Seeds that are tried of each course, where nothing else is asked for.
+/// Number of seeds that are tried with each course, unless a variable changes this.
 const SEEDS: u64 = 120;
 const SEEDS_OF_MASTERS_ALONE: u64 = 80;
-/// Seeds that are run twice.
+/// Number of seeds that are run twice.
 const SEEDS_AGAIN: u64 = 5;
 
-/// The seeds to try: the one that is asked for, or as many as are, or so many.
+/// Returns the seeds to try: the one seed or the number of seeds that a variable sets, or `default` seeds.
 fn seeds(default: u64) -> RangeInclusive<u64> {
     match asked(SEED) {
         Some(seed) => seed..=seed,
@@ -80,7 +80,7 @@ fn jobs_succeed_despite_faults_of_masters_and_workers() {
     if runs == 1 {
         return;
     }
-    // Otherwise it would be no wonder.
+    // Without these faults, the success would prove nothing.
     for what in ["attempts run again", "mishaps", "workers lost", "masters back"] {
         assert!(struck[what] > 0, "no {what}");
     }

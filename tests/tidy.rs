@@ -30,10 +30,10 @@ use std::fs;
 
 use source::{entries, root, sources, stands};
 
-/// The floors of `src/`, lowest first, and the only list of them: a module imports from lower floors only.
+/// The floors of `src/`, lowest first. A module imports only from lower floors.
 ///
-/// Outside of them stand `lib.rs` and `main.rs`, which may name everything, and `clock.rs`, which names
-/// nothing and may be named from floor 4 upwards.
+/// Three files have no floor: `lib.rs` and `main.rs` may name everything, and `clock.rs` names nothing and may be named
+/// from floor 4 upwards.
 const FLOORS: &[&[&str]] = &[
     &["spec", "crash", "procfs"],
     &["scheduler", "record", "storage", "frame", "offload"],
@@ -45,7 +45,7 @@ const FLOORS: &[&[&str]] = &[
     &["cli", "prelude", "testing"],
 ];
 
-/// The files that may hold unsafe code, and what for.
+/// The files that may hold unsafe code, and the reason for each.
 const UNSAFE: &[(&str, &str)] = &[
     ("src/record/text/mod.rs", "text is bytes with methods of its own, as `str` is"),
     ("src/record/words.rs", "finds the ends of words with vector instructions"),

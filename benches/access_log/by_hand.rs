@@ -1,4 +1,5 @@
-//! The access-log task without Gristmill: reads the whole file into memory, and sums in fast hash maps on all threads.
+//! The access-log task without Gristmill: reads the whole file into memory, and computes the sums in fast hash maps on
+//! all threads.
 
 use std::collections::HashMap;
 use std::fs::File;

@@ -47,7 +47,7 @@ const COMPRESSED: [&str; 3] = [".gz", ".zst", ".bz2"];
 /// Bytes per read.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// Prints a part unchanged. The outer error is of reading, the inner one of printing.
+/// Prints a part unchanged. The outer error is a failure to read, the inner one a failure to print.
 fn plain(path: &Path, out: &mut impl Write) -> Result<std::io::Result<()>, Message> {
     let location = Location::from(path);
     let cannot = |error| {
@@ -84,11 +84,11 @@ fn uncompressed(path: &Path, out: &mut impl Write) -> Result<std::io::Result<()>
     }
 }
 
-/// Describes how a part differs from what was published, as far as its metadata shows.
+/// Describes how a part differs from the published one, as far as its metadata shows.
 fn wrong(path: &Path, part: &Part) -> Option<String> {
     match std::fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Some("part is missing".into()),
-        // Opening it reports more.
+        // Opening the part reports the error.
         Err(_) => None,
         Ok(facts) if !facts.is_file() => Some("part is not a regular file".into()),
         Ok(facts) if facts.len() != part.bytes => {

@@ -63,7 +63,7 @@ pub(super) fn parse(text: &str, from: &str) -> Result<Vec<String>, Refused> {
     text.split(',').map(parse).collect()
 }
 
-/// Adds a hint if no master answered: the cluster may not be running. Masters without a majority do answer.
+/// Adds a hint if no master answered: the cluster may not be running. Masters that lack a majority do answer.
 pub(super) fn with_hint(mut refused: Refused) -> Refused {
     let is_silent = refused.message.line.starts_with("no answer");
     if refused.code == exit::UNAVAILABLE && is_silent {

@@ -5,7 +5,7 @@ use clap_complete::{Shell, generate};
 
 use crate::launch::print;
 
-/// Commands and flags that the script completes.
+/// Name of the command that the script completes.
 const NAME: &str = "gristmill";
 
 pub(super) const AFTER_HELP: &str = "\

@@ -115,12 +115,12 @@ impl Folder {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 refuse(&temporary, &cause.unwrap_or_else(|| error.to_string()))
             })?;
-            // Beside the lock of the fresh folder, since a worker locks its data folder itself.
+            // A subfolder, because the fresh folder has its own lock file, and a worker locks its data folder too.
             let path = scratch.join("data");
             make_private_folder(&path).map_err(|error| refuse(&path, &error))?;
             (path, Some(scratch))
         };
-        // Children and executors have other working directories.
+        // The path must be absolute, because children and executors have other working directories.
         let path = path.canonicalize().map_err(|error| refuse(&path, &error))?;
         Ok(Self { path, _fresh: fresh })
     }
@@ -145,8 +145,8 @@ impl Folder {
 
 /// Makes an existing data folder private if it is still empty, such as a file system that was just mounted.
 ///
-/// The folder must belong to this user. A folder that holds something is refused while other users may enter or read
-/// it: its owner may want that, or, if it holds a cluster's data, they may have read the data.
+/// The folder must belong to this user. A folder that is not empty is refused if other users may enter or read it: its
+/// owner may want that, or, if it holds a cluster's data, other users may have read the data.
 fn close(path: &Path) -> Result<(), Refused> {
     let refuse = |what: String, hint: String| {
         Err(Refused::usage(format!("{what}: {}\nhint: {hint}", Location::from(path))))
@@ -203,7 +203,7 @@ fn close(path: &Path) -> Result<(), Refused> {
 /// Permission bits of everyone but the owner.
 const OTHERS_BITS: u32 = 0o077;
 
-/// A name in a folder, unless the folder is empty or holds only what a new file system has.
+/// Returns a name in a folder; `None` if the folder is empty, or like a new file system holds only `lost+found`.
 fn found(path: &Path) -> std::io::Result<Option<OsString>> {
     for entry in std::fs::read_dir(path)? {
         let name = entry?.file_name();

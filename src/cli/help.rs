@@ -1,6 +1,6 @@
 //! Texts below the flags in `--help`: what to know before you run a command, its exit codes, and an example.
 
-/// For `gristmill --help`.
+/// End of `gristmill --help`.
 pub(super) const GRISTMILL: &str = "\
 A job is an executable of its own. It runs without a cluster
 (`./wordcount in.txt -o out`), or on a cluster:
@@ -161,11 +161,11 @@ mod tests {
 
     use crate::cli;
 
-    /// Columns of a standard terminal. Lines of flags and examples may be longer.
+    /// Columns of a standard terminal. Lines with flags and examples may be longer.
     const COLUMNS: usize = 80;
     const FLAGS_COLUMNS: usize = 116;
 
-    /// The command and its subcommands, each with the words that the user types.
+    /// Returns the command and its subcommands, each with the words that the user types.
     fn all(command: &Command, typed: &str) -> Vec<(String, Command)> {
         let typed = format!("{typed}{}", command.get_name());
         let below = command.get_subcommands().filter(|it| it.get_name() != "help");

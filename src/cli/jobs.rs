@@ -20,7 +20,7 @@ const HEAD: [Column; 6] = [
     Text("REASON"),
 ];
 
-/// `gristmill jobs`, the newest first.
+/// Runs `gristmill jobs`: lists the jobs, the newest first.
 pub(super) fn jobs(cluster: &Cluster, format: Format) -> Result<u8, Refused> {
     let mut jobs = cluster.ask(async |master| Ok(master.list().await?))?;
     jobs.reverse();
@@ -41,7 +41,7 @@ pub(super) fn jobs(cluster: &Cluster, format: Format) -> Result<u8, Refused> {
     })
 }
 
-/// `gristmill status JOB`.
+/// Runs `gristmill status JOB`.
 pub(super) fn status(cluster: &Cluster, job: JobId, format: Format) -> Result<u8, Refused> {
     let status = cluster.ask(async |master| Ok(master.status(job, 0).await?))?;
     Ok(match format {
@@ -53,7 +53,7 @@ pub(super) fn status(cluster: &Cluster, job: JobId, format: Format) -> Result<u8
     })
 }
 
-/// `gristmill kill JOB`.
+/// Runs `gristmill kill JOB`.
 pub(super) fn kill(cluster: &Cluster, job: JobId) -> Result<u8, Refused> {
     say(&cluster.ask(async |master| killed(&master, job).await)?);
     Ok(exit::OK)
@@ -100,7 +100,7 @@ fn lines(status: &JobStatus, has_colours: bool) -> String {
     rows.iter().map(row).collect()
 }
 
-/// Rows of an error: its message, then one row per detail.
+/// Returns the rows of an error: its message, then one row per detail.
 fn error_rows(error: &str) -> impl Iterator<Item = (&'static str, String)> {
     let names = std::iter::once("error").chain(std::iter::repeat(""));
     names.zip(error.lines().map(|line| line.trim_start().to_owned()))

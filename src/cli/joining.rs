@@ -16,12 +16,13 @@ use crate::spec::{Location, MasterId};
 pub(super) struct Joining {
     masters: Master,
     id: MasterId,
-    /// How the master's folder begins: empty, unless the master has joined, or has begun to join, before.
+    /// What the master creates in an empty folder: a new member, or nothing if it has joined, or begun to join, before.
     pub(super) begin: Begin,
 }
 
 impl Joining {
-    /// Finds out which cluster to join, if any. A master that has a folder finds it there and asks no other master.
+    /// Finds out which cluster to join, if any. A master that has begun to join before has an identity file in its
+    /// folder, and asks no other master.
     pub(super) async fn of(
         masters: Option<&str>,
         id: u64,

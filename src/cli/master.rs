@@ -99,7 +99,7 @@ impl Master {
             tokio::spawn(async move {
                 tokio::select! {
                     () = asked => ending.hand_over().await,
-                    // Interrupted before it started.
+                    // The master was interrupted before it started.
                     () = ending.removed_for_good() => {}
                 }
                 drop(stop);
@@ -189,7 +189,7 @@ impl Master {
         }
     }
 
-    /// Returns the data folder. Opening the log later checks whom it belongs to.
+    /// Returns the data folder. Opening the log later checks which master it belongs to.
     fn folder(&self) -> Result<Folder, Refused> {
         if !self.init && self.join.is_none() && !self.data.exists() {
             let shown = Location::from(&self.data);

@@ -25,7 +25,7 @@ const HEAD: [Column; 8] = [
     Whole("WEB"),
 ];
 
-/// `gristmill masters`. Any master can answer, even without a leader.
+/// Runs `gristmill masters`. Any master can answer, even without a leader.
 pub(super) fn masters(cluster: &Cluster, format: Format) -> Result<u8, Refused> {
     let masters = cluster.ask(async |master| Ok(master.masters().await?.masters))?;
     list(format, &masters, &HEAD, |masters| {
@@ -49,7 +49,7 @@ pub(super) fn masters(cluster: &Cluster, format: Format) -> Result<u8, Refused> 
     })
 }
 
-/// How to start one more master.
+/// Settings of one more master, and the command that starts it.
 #[derive(Debug, Serialize)]
 struct Addition {
     id: MasterId,
@@ -59,7 +59,7 @@ struct Addition {
     command: String,
 }
 
-/// `gristmill masters add`.
+/// Runs `gristmill masters add`.
 pub(super) fn add(cluster: &Cluster, format: Format) -> Result<u8, Refused> {
     let asked = async |master: crate::rpc::client::Master| {
         Ok((master.masters().await?.masters, master.removed().await?.masters))
@@ -67,7 +67,7 @@ pub(super) fn add(cluster: &Cluster, format: Format) -> Result<u8, Refused> {
     let (masters, removed) = cluster.ask(asked)?;
     let added = addition(&masters, &removed)?;
     // Four masters tolerate no more failures than three.
-    if masters.iter().filter(|master| master.votes).count() % 2 == 1 {
+    if masters.len() % 2 == 1 {
         say(&format!(
             "{} masters tolerate no more failures than {}: after this master, add one more\n",
             masters.len() + 1,
@@ -86,7 +86,7 @@ fn addition(masters: &[MasterLine], removed: &[MasterId]) -> Result<Addition, Re
     let id = MasterId(known.max().map_or(1, |last| last.0 + 1));
     let taken: Vec<SocketAddr> =
         masters.iter().filter_map(|master| parse(&master.address).ok()).collect();
-    // All masters run on this machine so far.
+    // This assumes that all masters run on this machine.
     let is_free = |at: &SocketAddr| !taken.contains(at) && TcpListener::bind(at).is_ok();
     let last = taken.iter().max_by_key(|at| at.port());
     let mut behind = last
@@ -106,7 +106,7 @@ fn addition(masters: &[MasterLine], removed: &[MasterId]) -> Result<Addition, Re
     Ok(Addition { id, listen, data, join, command })
 }
 
-/// `gristmill masters remove M`.
+/// Runs `gristmill masters remove M`.
 pub(super) fn remove(cluster: &Cluster, master: MasterId) -> Result<u8, Refused> {
     let was_member = cluster.ask(async |masters| Ok(masters.remove(master).await?))?;
     say(&match was_member {
@@ -118,7 +118,7 @@ pub(super) fn remove(cluster: &Cluster, master: MasterId) -> Result<u8, Refused>
     Ok(exit::OK)
 }
 
-/// `gristmill masters transfer M`.
+/// Runs `gristmill masters transfer M`.
 pub(super) fn transfer(cluster: &Cluster, master: MasterId) -> Result<u8, Refused> {
     cluster.ask(async |masters| Ok(masters.transfer(master).await?))?;
     say(&format!("{master} leads\n"));

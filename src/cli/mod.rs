@@ -227,7 +227,7 @@ pub fn main() -> ExitCode {
     ExitCode::from(done.unwrap_or_else(Refused::say))
 }
 
-/// Says what is wrong with the command line, by the flags and the help of its command.
+/// Returns the message about a wrong command line, based on the flags and the help of its command.
 fn refused(error: &clap::Error) -> Message {
     let args: Vec<OsString> = std::env::args_os().collect();
     let whole = Command::command();

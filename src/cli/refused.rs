@@ -21,12 +21,12 @@ pub(super) struct Refused {
 }
 
 impl Refused {
-    /// A mistake in the command line.
+    /// Creates the error of a mistake in the command line.
     pub(super) fn usage(line: impl Into<String>) -> Self {
         Self { code: exit::USAGE, message: Message::new(line) }
     }
 
-    /// A failure of this machine or this program.
+    /// Creates the error of a failure of this machine or this program.
     pub(super) fn failed(line: impl Into<String>) -> Self {
         Self { code: exit::FAILED, message: Message::new(line) }
     }
@@ -59,8 +59,8 @@ impl From<Refusal> for Refused {
     }
 }
 
-/// Where a shell would find a command of this name, which `submit` looks for in the current folder only. `None` if it
-/// is a path, or a file here.
+/// Returns the path of the executable that a shell would find for this name. `submit` looks only in the current folder.
+/// `None` if the name contains a slash or is a file in the current folder.
 fn on_path(name: &Path) -> Option<PathBuf> {
     if name.is_file() || name.as_os_str().as_bytes().contains(&b'/') {
         return None;

@@ -19,7 +19,7 @@ about 300 KB, whatever the number of tasks.
 
 Example: gristmill report j7 > j7.html";
 
-/// `gristmill report JOB`.
+/// Runs `gristmill report JOB`.
 pub(super) fn report(cluster: &Cluster, job: JobId) -> Result<u8, Refused> {
     if stdout().is_terminal() {
         return Err(Refused::usage(format!(

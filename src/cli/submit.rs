@@ -28,7 +28,7 @@ use crate::rpc::refusal::Refusal;
 use crate::spec::job::check_name;
 use crate::spec::{InputNotes, JobId, JobSpec, escape_text, escape_what};
 
-/// How long after the first Ctrl-C a second one kills the job.
+/// Time after the first Ctrl-C within which a second one kills the job.
 const SECOND_WITHIN: Duration = Duration::from_secs(2);
 
 /// Arguments of `submit`; the job's own arguments come last.
@@ -58,7 +58,8 @@ pub(super) struct Submit {
     #[arg(long)]
     no_backups: bool,
     /// Executable of the job, and its arguments as for a run without a cluster
-    // One list, so that everything after the executable belongs to the job, even what looks like a flag of `submit`.
+    // One list, so that everything after the executable belongs to the job, even an argument that looks like a flag of
+    // `submit`.
     #[arg(value_names = ["EXECUTABLE", "ARGS"], required = true, num_args = 1.., trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
     command: Vec<OsString>,
 }
@@ -72,7 +73,7 @@ impl Submit {
     pub(super) fn run(self) -> Result<u8, Refused> {
         let (addresses, flag) = (self.cluster.addresses()?, self.cluster.flag());
         if self.detach {
-            // Before anything is submitted: without its id the job could not be found again.
+            // Check this before anything is submitted: without its id, the job could not be found again.
             check_output().map_err(|why| {
                 Refused::usage(format!(
                     "cannot write the job's id to standard output: {why}\nhint: redirect it to a file or a pipe, or submit without --detach"
@@ -86,8 +87,8 @@ impl Submit {
                 ));
             };
             let executable = Path::new(executable);
-            // A client that got no answer repeats the submission with the same id. The job may have ended since, and its
-            // output exists then, so the cluster is asked before the executable looks at it.
+            // A client that got no answer repeats the submission with the same id. The job may have ended in the
+            // meantime, so that its output exists. Therefore ask the cluster before the executable checks the output.
             let before = match &self.id {
                 Some(id) => {
                     let master = Master::connect(&addresses, Options::default())?;
@@ -110,7 +111,7 @@ impl Submit {
                 Described::Job { executable, spec, map_only, report, notes } => {
                     (executable, *spec, map_only, report, notes)
                 }
-                // Help or version text of the job, which is user text.
+                // The help or version text of the job contains text of its author.
                 Described::Text(text) => return Ok(print(&escape_text(text.as_bytes()))),
             };
             let master = Master::connect(&addresses, Options::default())?;
@@ -134,7 +135,8 @@ impl Submit {
         })
     }
 
-    /// Answers a repeated submission that can no longer be compared with the first, for example since its input is gone.
+    /// Handles a repeated submission that can no longer be compared with the first, for example because its input no
+    /// longer exists.
     async fn repeated(
         &self,
         master: Master,
@@ -271,7 +273,7 @@ impl Watched {
         }
     }
 
-    /// The status, and the notes on the input as in the summary of an embedded run.
+    /// Formats the status as JSON, with notes on the input as in the summary of an embedded run.
     fn json(&self, status: &JobStatus) -> Result<String, Refused> {
         #[derive(Serialize)]
         struct Summary<'s> {
@@ -284,7 +286,7 @@ impl Watched {
         json(&Summary { status, skipped, reached_again })
     }
 
-    /// Error of a lost connection, which does not end the job.
+    /// Returns the error of a lost connection, which does not end the job.
     fn lost(&self, refusal: Refusal) -> Refused {
         let unavailable = matches!(refusal, Refusal::Unavailable { .. });
         let mut refused = Refused::from(refusal);

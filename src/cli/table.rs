@@ -9,7 +9,7 @@ use crate::launch::print;
 use crate::spec::escape;
 use crate::spec::failure::{TEXT_CHARS_MAX, is_unsafe};
 
-/// Narrowest width of a text column.
+/// Minimum width of a text column.
 const TEXT_COLUMNS_MIN: usize = 8;
 /// Blanks between two columns.
 const BETWEEN: usize = 2;
@@ -126,7 +126,7 @@ fn narrow(widths: &mut [usize], head: &[Column], room: usize) {
     }
 }
 
-/// Escapes names and reasons, which users choose: none may move the cursor.
+/// Escapes a cell, since users choose names and reasons: no text may move the cursor.
 fn shown(cell: &str) -> String {
     if cell.is_empty() { "-".into() } else { escape(cell.as_bytes(), TEXT_CHARS_MAX) }
 }

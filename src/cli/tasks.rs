@@ -23,13 +23,13 @@ const HEAD: [Column; 9] = [
     Whole("ENDED"),
 ];
 
-/// `gristmill tasks JOB`.
+/// Runs `gristmill tasks JOB`.
 pub(super) fn tasks(cluster: &Cluster, job: JobId, format: Format) -> Result<u8, Refused> {
     let tasks = cluster.ask(async |master| all(&master, job).await)?;
     list(format, &tasks, &HEAD, |tasks| tasks.iter().flat_map(rows).collect())
 }
 
-/// One row per attempt, and one for attempts that are no longer kept. A task without attempts has one row too.
+/// Returns one row per attempt, and one for attempts that are no longer kept. A task without attempts has one row too.
 fn rows(task: &TaskLine) -> Vec<Vec<String>> {
     let begin = || vec![task.id.to_string(), task.state.clone()];
     let attempt = |attempt: &AttemptLine| {
@@ -55,7 +55,7 @@ fn rows(task: &TaskLine) -> Vec<Vec<String>> {
     rows
 }
 
-/// All tasks of a job, in order.
+/// Requests all tasks of a job, in order.
 pub(super) async fn all(master: &Master, job: JobId) -> Result<Vec<TaskLine>, Refused> {
     let mut tasks = Vec::new();
     loop {
@@ -68,7 +68,7 @@ pub(super) async fn all(master: &Master, job: JobId) -> Result<Vec<TaskLine>, Re
     }
 }
 
-/// `gristmill counters JOB`.
+/// Runs `gristmill counters JOB`.
 pub(super) fn counters(cluster: &Cluster, job: JobId, format: Format) -> Result<u8, Refused> {
     let groups = cluster.ask(async |master| Ok(master.counters(job).await?))?;
     list(format, &groups, &[Text("GROUP"), Text("NAME"), Whole("COUNT")], |groups| {

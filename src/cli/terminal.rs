@@ -15,12 +15,12 @@ pub(super) struct Terminal {
 }
 
 impl Terminal {
-    /// The terminal of this stream, if it is one.
+    /// Returns the terminal of this stream, if it is one.
     pub(super) fn of(stream: &(impl AsFd + IsTerminal)) -> Option<Self> {
         stream.is_terminal().then(|| Self::sized(stream))
     }
 
-    /// The terminal of this stream; if there is none, a standard one without colours.
+    /// Returns the terminal of this stream, or a standard one without colours if there is none.
     pub(super) fn sized(stream: &(impl AsFd + IsTerminal)) -> Self {
         let (columns, rows) = size(stream);
         let no_color = std::env::var_os("NO_COLOR");
@@ -43,7 +43,7 @@ pub(super) enum Colour {
 }
 
 impl Colour {
-    /// The colour of a state word: failed, finished or waiting. Other states have none.
+    /// Returns the colour of a state: failed, finished or waiting. Other states have none.
     pub(super) fn of(state: &str) -> Option<Self> {
         match state {
             "failed" | "lost" | "unreachable" => Some(Self::Red),
@@ -53,7 +53,7 @@ impl Colour {
         }
     }
 
-    /// The text in this colour.
+    /// Returns the text in this colour.
     pub(super) fn paint(self, text: &str) -> String {
         let code = match self {
             Self::Red => 31,
@@ -78,7 +78,7 @@ const WIDE: [(char, char); 10] = [
     ('\u{20000}', '\u{3fffd}'),
 ];
 
-/// Columns of a text without control characters.
+/// Returns the number of columns of a text without control characters.
 pub(super) fn columns(text: &str) -> usize {
     text.chars().map(columns_of).sum()
 }

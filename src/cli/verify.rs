@@ -32,7 +32,7 @@ pub(super) fn verify(dir: &Path) -> Result<u8, Message> {
     Ok(exit::NOT_WHOLE)
 }
 
-/// Error of an output folder that does not exist.
+/// Returns the error of an output folder that does not exist.
 pub(super) fn missing(dir: &Path) -> Message {
     Message::new(format!(
         "the output folder does not exist: {}\nhint: check the spelling",

@@ -17,7 +17,7 @@ for, and which job or worker holds it.
 
 Example: gristmill why j7";
 
-/// `gristmill why JOB`.
+/// Runs `gristmill why JOB`.
 pub(super) fn why(cluster: &Cluster, job: JobId, format: Format) -> Result<u8, Refused> {
     let why = cluster.ask(async |master| Ok(master.why(job).await?))?;
     Ok(match format {

@@ -47,7 +47,7 @@ pub(super) struct Worker {
     tie: Tie,
 }
 
-/// Least memory of an attempt, in bytes: a job's smallest buffers, and as much again for its process.
+/// Minimum memory of an attempt, in bytes: a job's smallest buffers, and as much again for its process.
 const ATTEMPT_BYTES_MIN: u64 = 32 << 20;
 
 /// The kernel's boot id: the same for all processes on this machine until it restarts.
@@ -57,7 +57,7 @@ fn memory(text: &str) -> Result<u64, String> {
     size::parse(text).map_err(|error| error.to_string())
 }
 
-/// Memory of one attempt, in bytes; 0 means no limit.
+/// Returns the memory of one attempt, in bytes; 0 means no limit.
 fn attempt_memory(memory: Option<u64>, slots: u32) -> Result<u64, Refused> {
     let Some(bytes) = memory else { return Ok(0) };
     let each = bytes / u64::from(slots);
@@ -76,7 +76,7 @@ fn attempt_memory(memory: Option<u64>, slots: u32) -> Result<u64, Refused> {
     )))
 }
 
-/// Cores of this machine.
+/// Returns the number of cores of this machine, from 1 to 1024.
 pub(super) fn cores() -> u32 {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     u32::try_from(cores).unwrap_or(1).clamp(1, 1024)
@@ -131,7 +131,8 @@ impl Worker {
             };
             let masters = Master::connect(&addresses, Options::default())?;
             let wire = Wire::new(addresses, listener)?;
-            // Without it, what a killed supervisor leaves is found by control group or environment alone.
+            // Without this call, processes that a killed supervisor leaves behind are found only by control group or
+            // environment.
             let _adopts_or_too_old = worker::adopt_orphans();
             let launcher = ProcessLauncher::start(Limiter::detect()).map_err(|error| {
                 let hint = storage::hint(&error);
@@ -159,8 +160,8 @@ struct Wire {
     listener: Mutex<Option<TcpListener>>,
 }
 
-/// Masters hold a poll back for a third of the lease. The worker learns the lease later, so it allows for the longest
-/// one here.
+/// Returns the options of the connection to the masters, which hold a poll back for a third of the lease. The worker
+/// learns the lease later, so the options allow for the longest one.
 fn options() -> Options {
     Options { poll_held: LEASE_MAX / 3, ..Options::default() }
 }

@@ -9,7 +9,7 @@ use crate::launch::say;
 use crate::rpc::jobs::{Jobs, WorkerLine};
 use crate::spec::WorkerId;
 
-/// How long a lost worker, or one that left, stays in the default list, in milliseconds.
+/// Milliseconds that a lost worker, or one that left, stays in the default list.
 const GONE_MS_MAX: u64 = 600_000;
 
 const HEAD: [Column; 9] = [
@@ -24,7 +24,7 @@ const HEAD: [Column; 9] = [
     Text("EXCLUDED"),
 ];
 
-/// `gristmill workers`. Without `all`, workers that have been gone for long are left out.
+/// Runs `gristmill workers`. Without `all`, workers that were lost or left long ago are left out.
 pub(super) fn workers(cluster: &Cluster, format: Format, all: bool) -> Result<u8, Refused> {
     let mut workers = cluster.ask(async |master| Ok(master.workers().await?))?;
     workers.retain(|worker| all || is_current(worker));
@@ -51,13 +51,13 @@ fn is_current(worker: &WorkerLine) -> bool {
     !is_gone || worker.last_seen_ms <= GONE_MS_MAX
 }
 
-/// Why and until when a worker gets no attempts; empty if it accepts them.
+/// Describes why and until when a worker is excluded; empty if it is not.
 fn excluded(worker: &WorkerLine) -> String {
     let exclusion = worker.exclusion.as_ref();
     exclusion.map(|it| format!("until {}: {}", it.until, it.reason)).unwrap_or_default()
 }
 
-/// `gristmill workers drain W`.
+/// Runs `gristmill workers drain W`.
 pub(super) fn drain(cluster: &Cluster, worker: WorkerId) -> Result<u8, Refused> {
     cluster.ask(async |master| Ok(master.drain(worker).await?))?;
     say(&format!("{worker} takes no new attempts, and leaves when no job needs its map outputs\n"));

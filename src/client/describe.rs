@@ -19,16 +19,17 @@ use crate::spec::{InputNotes, JobSpec, Location, escape};
 
 /// How long an executable may take to describe its job: it only reads its flags.
 pub const DESCRIBE_WITHIN: Duration = Duration::from_secs(10);
-/// Limit on what is read of an executable's standard output, in bytes: a description, and what user code prints before it.
+/// Maximum bytes that are read from an executable's standard output: a description, and what user code prints before
+/// it.
 const ANSWER_BYTES_MAX: u64 = FRAME_BYTES_MAX as u64 + (16 << 20);
-/// Limits on what is read of an executable's standard error, in bytes, and on the lines of it that are shown.
+/// Maximum bytes that are read from an executable's standard error, and lines of it that are shown.
 const SAID_BYTES_MAX: u64 = 16 << 10;
 const SAID_LINES_MAX: usize = 10;
 
 /// An executable's answer to its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Described {
-    /// The job that they describe.
+    /// The job that the arguments describe.
     Job {
         /// The executable, as an absolute path.
         executable: PathBuf,
@@ -36,7 +37,7 @@ pub enum Described {
         spec: Box<JobSpec>,
         /// Whether it has no reduce.
         map_only: bool,
-        /// What the submitter should print, as flags and values.
+        /// Flags that control what the submitter prints, with their values.
         report: Vec<(String, String)>,
         /// Input that was skipped or reached more than once.
         notes: InputNotes,
@@ -45,7 +46,7 @@ pub enum Described {
     Text(String),
 }
 
-/// Runs an executable so that it describes the job of these `arguments`.
+/// Runs an executable, which describes the job that `arguments` specify.
 ///
 /// # Errors
 /// If it cannot be run, is not a job, takes longer than `within`, or refuses its arguments.
@@ -57,7 +58,7 @@ pub async fn describe(
     ask(executable, DESCRIBE_ARG, arguments, within).await
 }
 
-/// As [`describe`], for a job that was submitted before, so that its output may exist.
+/// Like [`describe`], for a job that was submitted before. Its output may exist.
 ///
 /// # Errors
 /// As [`describe`].
@@ -77,7 +78,7 @@ async fn ask(
 ) -> Result<Described, Error> {
     let location = Location::from(executable);
     let unusable = |cause| Error::Executable { executable: location.clone(), cause };
-    // Absolute, so that a bare name is the file here and not one of the PATH.
+    // The path must be absolute, so that a bare name means the file in the current folder rather than one on the PATH.
     let executable = executable.canonicalize().map_err(unusable)?;
     let mut child = Command::new(&executable)
         .arg(question)

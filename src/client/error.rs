@@ -6,7 +6,7 @@ use crate::rpc::refusal::Refusal;
 use crate::spec::Location;
 use crate::storage::executable_hint;
 
-/// Why a job could not be submitted or followed.
+/// Error of submitting or following a job.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The executable cannot be found, read or started.
@@ -14,7 +14,7 @@ pub enum Error {
         "cannot use the job executable: {cause}: {executable}\nhint: {}", executable_hint(.executable.path(), .cause)
     )]
     Executable {
-        /// Which.
+        /// The executable.
         executable: Location,
         /// The system's error.
         cause: io::Error,
@@ -24,21 +24,21 @@ pub enum Error {
         "cannot send a side file of the job: {cause}: {file}\nhint: restore it, or name another file"
     )]
     SideFile {
-        /// Which.
+        /// The file.
         file: Location,
-        /// Why; [`io::ErrorKind::FileTooLarge`] by our own limit.
+        /// The cause; [`io::ErrorKind::FileTooLarge`] if the file exceeds our own limit.
         cause: io::Error,
     },
-    /// The executable did not say what job it is.
+    /// The executable did not describe a job.
     #[error(
         "{problem}: {executable}\nhint: submit an executable whose main calls gristmill::launch"
     )]
     NotAJob {
-        /// Which.
+        /// The executable.
         executable: Location,
-        /// What it did instead.
+        /// What it did instead of describing a job.
         problem: String,
-        /// What it said on standard error.
+        /// Lines that it wrote to standard error.
         said: Vec<String>,
     },
     /// The executable was built with another version of Gristmill.
@@ -47,7 +47,7 @@ pub enum Error {
          {executable}\nhint: build both from the same version of gristmill"
     )]
     Version {
-        /// Which.
+        /// The executable.
         executable: Location,
         /// Its version.
         theirs: u32,
@@ -62,24 +62,24 @@ pub enum Error {
         /// Lines of detail.
         details: Vec<String>,
     },
-    /// What the arguments ask for cannot be done on a cluster.
+    /// The arguments ask for something that cannot be done on a cluster.
     #[error("{message}")]
     Unfit {
-        /// What, and what to do.
+        /// What cannot be done, and what to do instead.
         message: String,
     },
     /// The cluster refused, or did not answer; nothing was submitted.
     #[error("{cause}")]
     Refused {
-        /// What it says.
+        /// The refusal.
         cause: Refusal,
     },
-    /// The submission was sent, and no answer came: the job may run or not.
+    /// The submission was sent, but no answer came: the job may or may not run.
     #[error("the outcome of the submission is unknown: {cause}\nhint: submit again with --id {id}")]
     Unknown {
-        /// The id, under which a repetition is the same job.
+        /// The id of the submission. A repetition with this id gives the same job.
         id: String,
-        /// What happened last.
+        /// The last refusal.
         cause: Refusal,
     },
 }

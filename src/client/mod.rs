@@ -44,7 +44,7 @@ use crate::rpc::refusal::Refusal;
 
 /// How a client reaches the leading master: a [`Master`] over gRPC, or a substitute in a simulation.
 pub trait Masters: Jobs + Artifacts {
-    /// Stores bytes in memory, as [`Artifacts::put`] stores those of a file.
+    /// Stores bytes that are in memory, as [`Artifacts::put`] stores the bytes of a file.
     fn put_bytes(&self, bytes: &[u8]) -> impl Future<Output = Result<Digest, Refusal>> + Send;
 }
 

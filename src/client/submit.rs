@@ -14,7 +14,7 @@ use crate::rpc::jobs::Submit;
 use crate::rpc::refusal::Refusal;
 use crate::spec::{JobId, JobOptions, JobSpec, Location};
 
-/// How often artifacts are uploaded again if the masters lose them.
+/// Maximum number of times that artifacts are uploaded, in case the masters lose them.
 const SENT_MAX: u32 = 5;
 
 /// A job to submit, with its options.
@@ -63,7 +63,7 @@ impl Submission {
     }
 }
 
-/// Submits a job, once per id.
+/// Submits a job. Repeated submissions with the same id give the same job.
 ///
 /// # Errors
 /// If the job cannot run on a cluster, or the cluster refuses it; [`Error::Unknown`] if it may have been accepted.
@@ -75,7 +75,7 @@ pub async fn submit<M: Masters>(master: &M, submission: Submission) -> Result<Jo
         let request = send(master, &submission, spec.clone()).await?;
         let cause = match master.submit(request).await {
             Ok(job) => return Ok(job),
-            // The master that received it is gone, and another one leads.
+            // The master that received the artifacts has failed, and another one leads.
             Err(Refusal::NotFound { .. }) if sent < SENT_MAX => continue,
             Err(cause) => cause,
         };
@@ -131,7 +131,7 @@ async fn send<M: Masters>(
     })
 }
 
-/// Returns the spec as a cluster runs it, and refuses options that need a terminal.
+/// Returns the spec as a cluster runs it. Refuses standard input and standard output.
 fn for_cluster(mut spec: JobSpec) -> Result<JobSpec, Error> {
     let unfit = |message: &str| Err(Error::Unfit { message: message.into() });
     if spec.output.as_ref().is_none_or(Location::is_standard_stream) {
@@ -146,7 +146,7 @@ fn for_cluster(mut spec: JobSpec) -> Result<JobSpec, Error> {
         );
     }
     spec.validate().map_err(|error| Error::Unfit { message: error.to_string() })?;
-    // Machines fail on their own here: what counts as published must outlive each of them.
+    // On a cluster, machines fail independently: a published output must survive the failure of any of them.
     spec.sync = true;
     Ok(spec)
 }
@@ -162,7 +162,7 @@ async fn put_file<M: Masters>(
     let digest = digested.map_err(io::Error::other).and_then(|digest| digest).map_err(&unfit)?;
     if !master.has(digest).await? {
         master.put(digest, path).await.map_err(|refusal| match refusal {
-            // The file was changed or removed since.
+            // The file was changed or removed in the meantime.
             Refusal::Invalid { message } => unfit(io::Error::other(message)),
             refusal => refusal.into(),
         })?;

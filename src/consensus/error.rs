@@ -4,8 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 /// What to do if a folder can no longer be used.
-const ANEW: &str = "start with an empty folder: if the cluster has other masters, join them with another --id N and \
-                    --join ADDR; otherwise start a new cluster with --init";
+const ANEW: &str = "start with an empty folder. If the cluster has other masters, join them with another --id N and \
+                    --join ADDR. Otherwise start a new cluster with --init";
 
 /// Why a node cannot start. Each message says what was found and where, and has a hint.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +34,7 @@ pub enum Error {
     /// The folder names its master, but its log or a snapshot is missing.
     #[error(
         "the folder of master {node} has lost {missing}: {}\nhint: restore that file, or \
-         {anew}; a master that has forgotten its votes must not return under its old number",
+         {anew}. A master that has forgotten its votes must not return under its old number",
         path.display(), anew = ANEW
     )]
     Wiped {

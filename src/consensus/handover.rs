@@ -149,7 +149,7 @@ impl Group {
         if follows != from {
             // The call may be repeated.
             let other = format!(
-                "the request to take over names vote {from}, but the current vote is {follows}"
+                "the request to take over has vote {from}, but the current vote is {follows}"
             );
             return if leads() { Ok(()) } else { Err(Refusal::Invalid { message: other }) };
         }

@@ -27,7 +27,7 @@ pub struct Outcome {
     pub state: JobState,
     /// The first failure, and its attempt.
     pub failure: Option<(AttemptId, Failure)>,
-    /// The published output; none for a run to standard output.
+    /// The published output; `None` for a run to standard output.
     pub manifest: Option<Manifest>,
     /// The parts, in order.
     pub parts: Vec<PartDone>,
@@ -46,7 +46,7 @@ pub struct Outcome {
 /// The only job of a run.
 const JOB: JobId = JobId(1);
 
-/// Options of the scheduler: retries are pointless here, threads do not straggle, and reduces begin when all threads
+/// Options of the scheduler. Retries are pointless here, threads do not straggle, and reduces begin when all threads
 /// have handed over their map output.
 const OPTIONS: JobOptions = JobOptions {
     max_attempts: 1,
@@ -59,8 +59,8 @@ const OPTIONS: JobOptions = JobOptions {
 
 /// Runs a prepared job.
 ///
-/// Setting `stop` ends it soon, as cancelled. The parts of a run without an output folder stay in `prepared.staging`,
-/// accepted.
+/// Setting `stop` soon ends the run, as cancelled. A run without an output folder leaves its accepted parts in
+/// `prepared.staging`.
 ///
 /// # Errors
 ///
@@ -135,9 +135,9 @@ pub fn run<J: Job>(
     Ok(Outcome { bad_records: bad_records.found(), ..outcome })
 }
 
-/// The requested number of threads, or fewer if the memory does not suffice: buffers have a minimum size.
+/// Returns the requested number of threads, or fewer if the memory does not suffice: buffers have a minimum size.
 fn threads_within(memory_bytes: u64, threads: usize) -> usize {
-    /// Least memory of a collector: a chunk to fill, a chunk to sort into, and overhead.
+    /// Minimum memory of a collector: a chunk to fill, a chunk to sort into, and overhead.
     const THREAD_BYTES_LEAST: u64 = 8 << 20;
     let fit = usize::try_from(memory_bytes / THREAD_BYTES_LEAST).unwrap_or(usize::MAX);
     threads.min(fit).max(1)
@@ -145,7 +145,7 @@ fn threads_within(memory_bytes: u64, threads: usize) -> usize {
 
 /// How a job's map output is collected.
 struct Combining {
-    /// Each thread has one table, into which all of its map tasks fold.
+    /// Each thread has one table, into which all its map tasks fold.
     in_one_table: bool,
     /// Each map task folds within blocks; this is the memory of one.
     block_bytes: usize,
@@ -183,11 +183,11 @@ impl Outcome {
 
 /// How the memory of a run is divided.
 struct Shares {
-    /// For each collector, until all maps are done.
+    /// Bytes for each collector, until all maps are done.
     collector: usize,
-    /// For map outputs that wait for the reduces.
+    /// Bytes for map outputs that wait for the reduces.
     kept: usize,
-    /// For each reduce.
+    /// Bytes for each reduce.
     reduce: usize,
 }
 
@@ -199,7 +199,7 @@ impl Shares {
         let reduce = memory / 16 / threads + BESIDE_BYTES;
         let rest = memory.saturating_sub((reduce + BESIDE_BYTES) * threads);
         if combining.in_one_table {
-            // The tables are read in place.
+            // The reduces read the tables in place.
             return Shares { collector: rest / threads, kept: 0, reduce };
         }
         let blocks = combining.block_bytes * threads;
@@ -260,7 +260,7 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
             if self.shared.env.stop.load(Ordering::Relaxed) {
                 self.cancel();
             }
-            // After a timeout it only checks again.
+            // After a timeout, only check again.
             if let Ok(report) = self.reports.recv_timeout(STOP_CHECK) {
                 self.hear(report);
             }
@@ -288,7 +288,7 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
         }
     }
 
-    /// Stops the run, unless its commit has begun: then it ends as usual.
+    /// Cancels the run, unless its commit has begun. In that case the run ends as usual.
     fn cancel(&mut self) {
         self.apply(Cancel { job: JOB });
     }
@@ -312,7 +312,7 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
     }
 
     fn fail(&mut self, attempt: AttemptId, failure: Failure) {
-        // An author's code may have wrapped the error of being stopped.
+        // The job's code may have wrapped the error that a stopped attempt gets.
         if failure.cause == Cause::Killed || self.shared.env.stop.load(Ordering::Relaxed) {
             return self.cancel();
         }
@@ -324,13 +324,14 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
         self.complete(attempt, false, Counters::new());
     }
 
-    /// The volume stays empty: embedded progress counts bytes as they are read.
+    /// Reports a complete attempt. Its volume stays empty: embedded progress counts bytes as they are read.
     fn complete(&mut self, attempt: AttemptId, is_staged: bool, counters: Counters) {
         let (digest, joined, volume) = (None, 0, Volume::default());
         self.apply(Complete { attempt, digest, is_staged, joined, counters, volume });
     }
 
-    /// The scheduler refuses only late reports of attempts that it has stopped, which need no action.
+    /// Applies a command and its effects. The scheduler refuses only late reports of attempts that it has stopped,
+    /// which need no action.
     fn apply(&mut self, command: impl Into<Command>) {
         let now_ms = self.clock.wall_ms();
         for effect in self.scheduler.apply(now_ms, command).unwrap_or_default() {

@@ -42,7 +42,7 @@ pub(super) enum Report {
     Committed { attempt: AttemptId, manifest: Manifest },
     /// An attempt failed.
     Failed { attempt: AttemptId, failure: Failure },
-    /// The thread has handed over.
+    /// The thread has handed over its map output.
     Sealed(Result<(), Failure>),
 }
 
@@ -98,7 +98,7 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Shared<'_, J, C, P> {
     }
 }
 
-/// One thread.
+/// One thread of a run.
 pub(super) struct Hand<'s, J: Job, C: Combine<J>, P: Partition<J>> {
     pub(super) shared: &'s Shared<'s, J, C, P>,
     pub(super) worker: WorkerId,

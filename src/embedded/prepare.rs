@@ -9,7 +9,7 @@ use crate::spec::{FileRange, InputNotes, JobSpec, Location, Nonce};
 use crate::storage::{self, Scratch, ScratchPlaces, Staging, StagingOptions};
 use crate::task;
 
-/// How to run a job in this process, in addition to its spec.
+/// Options of a run in this process, in addition to the job's spec.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Number of attempts that run at once.
@@ -22,7 +22,7 @@ pub struct Options {
     pub nonce: Nonce,
 }
 
-/// Why a run cannot begin.
+/// Error that keeps a run from starting.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The spec is invalid.
@@ -48,7 +48,7 @@ pub enum Error {
          processes (ulimit -u) and memory (ulimit -v)"
     )]
     Threads {
-        /// How many.
+        /// The number of threads.
         threads: usize,
         /// The system's error.
         cause: String,
@@ -85,8 +85,8 @@ pub fn prepare<J: Job>(spec: &JobSpec, options: &Options) -> Result<Prepared, Er
     Ok(Prepared { files, notes, codecs, staging, scratch })
 }
 
-/// The absolute path: the same on a cluster, and unaffected if the author's code changes the working folder. Links
-/// and `..` in it are kept.
+/// Makes a path absolute, as a cluster does, so that it stays valid if the job's code changes the working folder. Keeps
+/// links and `..`.
 fn absolute(path: &Path) -> Result<PathBuf, Error> {
     std::path::absolute(path).map_err(|cause| Error::WorkingFolder { cause })
 }
@@ -103,7 +103,7 @@ fn folders(spec: &JobSpec, options: &Options) -> Result<(Staging, Scratch), Erro
         let scratch = Scratch::create(places, nonce)?;
         return Ok((staging, scratch));
     }
-    // Without an output folder, the parts are made in scratch space and copied to standard output when all are
+    // Without an output folder, the parts are written to scratch space, and copied to standard output when all are
     // complete.
     let places = ScratchPlaces { dir: dir.as_deref(), staging: None, temporary: &temporary };
     let scratch = Scratch::create(places, nonce)?;

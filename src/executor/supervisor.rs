@@ -12,7 +12,7 @@
 //! receives the orphans and kills them.
 //!
 //! We chose this over PID namespaces because process ids in a namespace are not valid outside of it. Executors in
-//! different namespaces also have equal process ids, so names that contain a process id would no longer be unique.
+//! different namespaces could have the same process id, so names that contain a process id would no longer be unique.
 
 use std::fs::File;
 use std::io;

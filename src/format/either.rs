@@ -9,9 +9,9 @@ use super::{Error, Input, Last, Source};
 /// the first `A::SOURCES` are read as `A`, the others as `B`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Either<A, B> {
-    /// The first.
+    /// The first format, or a record of it.
     Left(A),
-    /// The second.
+    /// The second format, or a record of it.
     Right(B),
 }
 

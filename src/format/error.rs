@@ -6,10 +6,9 @@ use super::source::Codec;
 use crate::spec::{Location, add_place};
 use crate::storage;
 
-/// Why a file could not be read as records, or a record could not be written.
+/// Error of reading a file as records, or of writing a record.
 ///
-/// Offsets count the bytes of the decoded file, unless they belong to the compressed one. Excerpts are already
-/// escaped and cut.
+/// Offsets count the bytes of the decoded file, unless stated otherwise. Excerpts are already escaped and shortened.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file could not be opened, or is not the one that was listed.
@@ -20,7 +19,7 @@ pub enum Error {
     Read {
         /// The file.
         location: Location,
-        /// How far reading came, in bytes of the file as stored.
+        /// How far reading had come, in bytes of the file as stored.
         offset: u64,
         /// The system's error.
         cause: io::Error,
@@ -38,7 +37,7 @@ pub enum Error {
         location: Location,
         /// Its compression.
         codec: Codec,
-        /// How far decoding came, in bytes of the compressed file.
+        /// How far decoding had come, in bytes of the compressed file.
         offset: u64,
         /// The decoder's error.
         cause: io::Error,
@@ -64,7 +63,7 @@ pub enum Error {
         /// The outer compression.
         codec: Codec,
     },
-    /// The name of a file names a compression that its bytes do not have.
+    /// The name of a file implies a compression that its bytes do not have.
     #[error(
         "input is named like {named} data, but {}: {location}\nhint: copy it again if it is damaged, \
          or rename it",
@@ -98,7 +97,7 @@ pub enum Error {
     Utf8 {
         /// The file.
         location: Location,
-        /// The first byte that is not UTF-8.
+        /// The offset of the first byte that is not UTF-8.
         offset: u64,
     },
     /// The file's size is not a multiple of the record length.
@@ -135,7 +134,7 @@ pub enum Error {
     Malformed {
         /// The file.
         location: Location,
-        /// Where.
+        /// The offset of the problem.
         offset: u64,
         /// What is wrong.
         problem: String,
@@ -179,7 +178,7 @@ fn begins_like(codec: Option<Codec>, named: Codec) -> String {
 }
 
 impl Error {
-    /// Whether the content of the input is the cause, so that every retry would fail in the same way.
+    /// Returns whether the content of the input is the cause, so that every retry would fail in the same way.
     pub fn blames_input(&self) -> bool {
         match self {
             Self::Storage(error) => matches!(error, storage::Error::InputChanged { .. }),
@@ -194,7 +193,8 @@ impl Error {
         }
     }
 
-    /// Whether only one record is lost: [`Input::next`](super::Input::next) may be called again and continues after it.
+    /// Returns whether only one record is lost: [`Input::next`](super::Input::next) may be called again and continues
+    /// after it.
     pub fn spoils_one_record(&self) -> bool {
         matches!(
             self,

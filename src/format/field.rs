@@ -11,7 +11,7 @@ use crate::spec::escape;
 /// Characters of a refused field or line that its error shows.
 pub(super) const EXCERPT_CHARS_MAX: usize = 80;
 
-/// A row of tab-separated text while it is written.
+/// A row of tab-separated text that is being written.
 pub struct Row<'a> {
     into: &'a mut Vec<u8>,
     fields: usize,
@@ -77,10 +77,10 @@ pub trait Field {
     /// The number of fields.
     const FIELDS: usize = 1;
 
-    /// Appends them.
+    /// Appends the fields.
     ///
     /// # Errors
-    /// If one holds a tab, a newline or a carriage return.
+    /// If a field holds a tab, a newline or a carriage return.
     fn append(&self, row: &mut Row<'_>) -> Result<(), Error>;
 }
 

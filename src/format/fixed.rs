@@ -2,7 +2,7 @@
 
 use super::{Error, Input, Last, Source};
 
-/// Records of `N` bytes each without separators, like those of the sort benchmark (`Fixed<100>`).
+/// Reads records of `N` bytes each, without separators, such as those of the sort benchmark (`Fixed<100>`).
 ///
 /// A file whose size is not a multiple of `N` is refused: before anything is read if its size is known, else at its
 /// end.

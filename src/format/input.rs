@@ -8,7 +8,7 @@ use super::{Error, Source};
 /// ranges, in order, are the records of the whole file. A format that cannot find the first record after an arbitrary
 /// byte sets `SPLITTABLE = false` and gets whole files.
 ///
-/// An example, paragraphs separated by blank lines:
+/// This example reads paragraphs that are separated by blank lines:
 ///
 /// ```
 /// use gristmill::format::{Error, Input, Last, Source};
@@ -23,7 +23,7 @@ use super::{Error, Source};
 ///
 ///     fn open(mut source: Source) -> Result<Self, Error> {
 ///         if source.range().start != 0 {
-///             // What stands before the first blank line belongs to the range before; that line may end just here.
+///             // The text before the first blank line belongs to the previous range. That line may end just here.
 ///             source.rewind(2);
 ///             source.skip_past(b"\n\n")?;
 ///         }
@@ -78,10 +78,11 @@ use super::{Error, Source};
             and any type that implements `gristmill::format::Input`"
 )]
 pub trait Input: Sized + 'static {
-    /// What the map function gets. It may borrow from the reader until the next call of [`next`](Self::next).
+    /// The record that the map function gets. It may borrow from the reader until the next call of
+    /// [`next`](Self::next).
     type Record<'a>;
 
-    /// The number of named inputs that it reads; [`Either`](super::Either) adds them up.
+    /// The number of named inputs that the format reads. [`Either`](super::Either) adds up those of its two formats.
     const SOURCES: usize = 1;
 
     /// Whether a file may be cut at any byte: the format finds the first record of each range.
@@ -92,8 +93,8 @@ pub trait Input: Sized + 'static {
         Self::SPLITTABLE
     }
 
-    /// Whether its files are text. A file of text whose first bytes show that it is something else, such as a zip
-    /// archive or UTF-16, is refused. A format of binary records sets `TEXT = false` and gets such files as they are.
+    /// Whether the files are text. If so, a file whose first bytes show that it is something else, such as a zip
+    /// archive or UTF-16, is refused. A format of binary records sets `TEXT = false` and reads such files unchanged.
     const TEXT: bool = true;
 
     /// [`Self::TEXT`] for the files of one named input, numbered from 0.
@@ -101,7 +102,7 @@ pub trait Input: Sized + 'static {
         Self::TEXT
     }
 
-    /// Starts reading the range of `source`. It need not read anything yet.
+    /// Prepares to read the range of `source`. An implementation need not read anything yet.
     ///
     /// # Errors
     /// If the range cannot be read, or its file is clearly not of this format.
@@ -125,6 +126,6 @@ pub trait Input: Sized + 'static {
 pub struct Last<'a> {
     /// Where it begins, in bytes of the decoded file.
     pub offset: u64,
-    /// Its bytes as they are in the file, or those of them that are still in memory.
+    /// Its bytes as in the file, or those that are still in memory.
     pub bytes: &'a [u8],
 }

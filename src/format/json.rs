@@ -13,8 +13,8 @@ const EXCERPT_CHARS_MAX: usize = 80;
 
 /// Reads one `T` per line of JSON; blank lines are skipped.
 ///
-/// The error for a line that is not a `T` names file, offset, column and the line's beginning, and the next line can be
-/// read. Values nested more than 128 deep are refused.
+/// If a line is not a `T`, the error names the file, the offset, the column and the beginning of the line. The next
+/// line can still be read. Values nested more than 128 deep are refused.
 pub struct JsonLines<T> {
     lines: Lines,
     record: PhantomData<fn() -> T>,

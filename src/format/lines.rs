@@ -8,7 +8,7 @@ use crate::record::Text;
 /// The UTF-8 byte order mark, which a file may begin with. It is not part of the text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Lines of text, without their ends: `\n` or `\r\n`. The last line may lack one.
+/// Reads lines of text, and removes their line ends, `\n` or `\r\n`. The last line may lack a line end.
 ///
 /// A line may be empty, and may hold any other bytes, including NUL and invalid UTF-8. A `\r` elsewhere is a byte like
 /// any other. A UTF-8 byte order mark at the start of the file is dropped.
@@ -27,7 +27,7 @@ impl Input for Lines {
             return Ok(Self { source, end: 0 });
         }
         if source.range().start != 0 {
-            // A newline just before the range is the end of the line before.
+            // A newline just before the range is the end of the previous line.
             source.rewind(1);
             source.skip_past(b"\n")?;
         } else {
@@ -90,7 +90,7 @@ impl Lines {
         Ok((rest > 0).then_some((rest, rest)))
     }
 
-    /// The source, for formats made of lines.
+    /// Returns the source, for formats that are built on lines.
     pub(super) fn source(&self) -> &Source {
         &self.source
     }

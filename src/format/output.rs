@@ -20,13 +20,13 @@ pub trait Output: Default + 'static {
     /// map that may skip bad records cannot write this output.
     const TAKES_BACK: bool = true;
 
-    /// Appends what comes before the first record.
+    /// Appends the bytes that precede the first record.
     fn begin(&mut self, _into: &mut Vec<u8>) {}
 
-    /// Appends what was held back, and what comes after the last record.
+    /// Appends the records that were held back, and the bytes that follow the last record.
     ///
     /// # Errors
-    /// If what is held back cannot be written.
+    /// If the records that were held back cannot be written.
     fn end(&mut self, _into: &mut Vec<u8>) -> Result<(), Error> {
         Ok(())
     }

@@ -13,7 +13,8 @@ const SPLIT_BYTES_MIN: u64 = 1 << 20;
 /// Default maximum size of a split in bytes: losing a larger task would cost too much.
 const SPLIT_BYTES_MAX: u64 = 128 << 20;
 
-/// Most files in one split. With many small files, opening them is the work, which must be shared too.
+/// Maximum number of files in one split. With many small files, most of the work is opening them, and tasks must share
+/// that work too.
 pub const SPLIT_FILES_MAX: usize = 1_000;
 
 /// Default bytes of input per reduce task.
@@ -30,7 +31,7 @@ pub fn plan<F: Input>(files: &[FileRange], split_bytes: Option<u64>) -> Result<V
     plan_splits(files, split_bytes, is_splittable::<F>)
 }
 
-/// Whether a file may be cut: not if its format cannot be, or if it is compressed.
+/// Returns whether a file may be cut: its format must be splittable, and it must not be compressed.
 ///
 /// # Errors
 /// If its first bytes cannot be read.

@@ -1,4 +1,4 @@
-//! Checks in property tests that a splittable format gives the same records wherever a file is cut.
+//! For property tests: checks that a splittable format gives the same records wherever a file is cut.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -8,7 +8,7 @@ use super::source::Options;
 use super::{Error, Input, Source};
 use crate::spec::{FileIdentity, FileRange, Location};
 
-/// Returns a file as the listing of named input `source` gives it.
+/// Returns the range of a whole file, as listed for the named input `source`.
 pub(super) fn listed(path: &Path, source: u32) -> FileRange {
     let facts = fs::metadata(path).expect("the test created the file");
     let ns = |seconds: i64, rest: i64| {

@@ -7,7 +7,7 @@ use super::{Error, Output, Writes};
 use crate::record::{Text, TextBuf};
 use crate::spec::escape;
 
-/// Values that can be written as they are: text, bytes, and tuples of them in order; `()` is empty.
+/// Values that can be written as bytes: text, bytes, and tuples of them, in order. `()` has no bytes.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not text or bytes",
     label = "`TextLines` and `Raw` write text, bytes and tuples of them",
@@ -19,7 +19,7 @@ pub trait Bytes {
     fn append_to(&self, into: &mut Vec<u8>);
 }
 
-/// Text, one record per line: each is followed by `\n`. A record that holds a newline is an error.
+/// Writes text, one record per line, each followed by `\n`. A record that holds a newline is an error.
 #[derive(Debug, Default)]
 pub struct TextLines;
 
@@ -41,7 +41,7 @@ impl<T: Bytes + ?Sized> Writes<T> for TextLines {
     }
 }
 
-/// Bytes back to back, with nothing between records.
+/// Writes bytes back to back, with nothing between records.
 #[derive(Debug, Default)]
 pub struct Raw;
 

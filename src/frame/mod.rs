@@ -1,4 +1,4 @@
-//! The messages between a worker and its executor, and the reply that describes a job.
+//! The messages between a worker and its executor, and the description of a job that its executable prints.
 //!
 //! An executor is a process of the job's own executable. The worker starts it with [`EXECUTOR_ARG`] as its only
 //! argument, and with one end of a socket pair as its standard input. An executor serves one slot. It runs attempts of

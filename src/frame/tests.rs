@@ -1,4 +1,4 @@
-//! Every message survives the socket, and each kind of failure has its own error.
+//! Tests of frames: every message arrives unchanged, and each kind of failure has its own error.
 
 use std::ffi::OsString;
 use std::io::{Read, Write};

@@ -1,13 +1,14 @@
-//! Combiners: fold the values of equal keys in the map task's memory, before they are sorted and sent.
+//! Combiners: fold the values of equal keys in the map task's memory, before the pairs are sorted and sent.
 
 use super::{Error, Job, Result};
 pub use crate::shuffle::KeepApart;
 
 /// A combiner: folds the values of equal keys into one accumulator, in place.
 ///
-/// It may be applied to any part of a key's values, zero, one or many times, and to its own results; so `fold` must be
-/// associative, and commutative too if [`Combine::EXACT`] is true. [`crate::testing`] checks that it is.
-/// The combiner is what the method ends in:
+/// The framework may apply it to any part of a key's values, zero, one or many times, and to its own results. So `fold`
+/// must be associative and, if [`Combine::EXACT`] is true, also commutative. [`crate::testing`] checks this.
+///
+/// The job's method `combiner` returns it:
 ///
 /// ```
 /// # use gristmill::prelude::*;
@@ -30,7 +31,7 @@ pub use crate::shuffle::KeepApart;
 /// # }
 /// ```
 ///
-/// With a semicolon it ends in nothing:
+/// With a semicolon, the method returns nothing, and does not compile:
 ///
 /// ```compile_fail,E0277
 /// # use gristmill::prelude::*;
@@ -53,7 +54,7 @@ pub use crate::shuffle::KeepApart;
 /// # }
 /// ```
 ///
-/// A struct as value, with a combiner that the reduce uses as well:
+/// In the next example, the value is a struct, and the reduce uses the combiner too:
 ///
 /// ```
 /// use gristmill::prelude::*;
@@ -122,15 +123,15 @@ pub use crate::shuffle::KeepApart;
     note = "write `fn combiner(&self) -> impl Combine<Self> {{ Sum }}`, without a semicolon after the combiner"
 )]
 pub trait Combine<J: Job>: Sync {
-    /// What the values of one key are folded into. It is stored in the map's table. A small type without heap memory is
-    /// fast.
+    /// The accumulator into which the values of one key are folded. It is stored in the map task's table, so a small
+    /// type without heap memory is fastest.
     type Acc: Send + Sync + 'static;
 
     /// Whether there is a combiner at all; false only for [`NoCombiner`].
     const COMBINES: bool = true;
 
     /// Whether the result never depends on how values are ordered and grouped. Sums of integers are exact, sums of
-    /// floats are not. Set it to true if that holds for your combiner: the job is faster then.
+    /// floats are not. Set it to true if your combiner is exact: the job is then faster.
     ///
     /// If false, as it is by default, values are folded in groups that depend on the input, the spec and the flags
     /// alone, so the output has the same bytes with any memory, any number of threads, and on any cluster. To achieve
@@ -144,18 +145,20 @@ pub trait Combine<J: Job>: Sync {
     /// Makes an accumulator from a key's first value.
     fn start(&self, value: J::Value<'_>) -> Result<Self::Acc>;
 
-    /// Folds one more value in.
+    /// Folds one more value into the accumulator.
     ///
     /// # Errors
     ///
-    /// Any error ends the job. Return [`KeepApart`] if the two values do not fit into one, and leave `acc` unchanged:
-    /// then both are kept, and the reduce gets both. Use it if a partial result may overflow although the total fits.
+    /// If the two values do not fit into one, leave `acc` unchanged and return [`KeepApart`]. Both are then kept, and
+    /// the reduce receives both. This is useful if a partial result may overflow although the total fits. Any other
+    /// error ends the job.
     fn fold(&self, acc: &mut Self::Acc, value: J::Value<'_>) -> Result;
 
     /// Turns the accumulator back into a value.
     fn value<'a>(&self, acc: &'a Self::Acc) -> Result<J::Value<'a>>;
 
-    /// Bytes that an accumulator owns on the heap, such as in a `Vec` or a map, to be counted as used memory.
+    /// Returns the number of bytes that an accumulator owns on the heap, such as in a `Vec` or a map. They are counted
+    /// as used memory.
     fn heap_bytes(&self, _acc: &Self::Acc) -> usize {
         0
     }
@@ -187,8 +190,9 @@ impl<J: Job> Combine<J> for NoCombiner {
 #[error("a job without a combiner cannot combine")]
 struct NotThere;
 
-/// A number: what [`Sum`], [`Min`] and [`Max`] fold, all integers and floats of the language.
-/// What is not one number is folded by hand:
+/// A number that [`Sum`], [`Min`] and [`Max`] can fold: any primitive integer, `f32` or `f64`.
+///
+/// Fold values of other types yourself:
 ///
 /// ```
 /// # use gristmill::prelude::*;
@@ -212,7 +216,7 @@ struct NotThere;
 /// # }
 /// ```
 ///
-/// and cannot be added up by `sum`, nor by [`Sum`]:
+/// `sum` and [`Sum`] cannot add them up:
 ///
 /// ```compile_fail,E0277
 /// # use gristmill::prelude::*;
@@ -245,16 +249,16 @@ pub trait Number: Copy + std::fmt::Display {
     const ZERO: Self;
     /// Holds the number's bits while it is folded.
     type Bits: Copy + Send + Sync + 'static;
-    /// The number's bits, in the low end.
+    /// Returns the number's bits, in the low end of `Bits`.
     fn to_bits(self) -> Self::Bits;
-    /// The number with these bits.
+    /// Returns the number with these bits.
     fn from_bits(bits: Self::Bits) -> Self;
-    /// The sum, if it can be represented.
+    /// Returns the sum, if it can be represented.
     fn checked_plus(self, other: Self) -> Option<Self>;
-    /// The wrapped sum, and its carry: 1 above the largest number, -1 below the smallest. A total fits if and only if
-    /// its carries add up to zero.
+    /// Returns the wrapped sum and its carry: 1 if the sum is above the largest number, -1 if it is below the smallest,
+    /// else 0. A total fits if and only if its carries add up to zero.
     fn carrying_plus(self, other: Self) -> (Self, i64);
-    /// Whether this number is less than the other; a total order, also for floats.
+    /// Returns whether this number is less than the other. The order is total, even for floats.
     fn is_less(self, other: Self) -> bool;
 }
 
@@ -309,10 +313,11 @@ macro_rules! floats {
 }
 floats!(f32 f64);
 
-/// Adds numbers up.
+/// Adds up numbers.
 ///
-/// A partial sum that does not fit its type is not an error: the two values are kept apart ([`KeepApart`]), since only the
-/// total counts, and that is known in the reduce. [`Values::sum`](super::Values::sum) fails if the total does not fit.
+/// A partial sum that does not fit its type is not an error: the two values are kept apart ([`KeepApart`]), because
+/// only the total matters, and the reduce computes it. [`Values::sum`](super::Values::sum) fails if the total does not
+/// fit.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sum;
 

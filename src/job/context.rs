@@ -10,7 +10,7 @@ use crate::format::Output;
 use crate::spec::Counters;
 use crate::storage::AttemptFolder;
 
-/// What was written to each side output, by name, as a complete part.
+/// The bytes written to each side output, by name, as a complete part.
 pub(crate) type Taken = Vec<(&'static str, Vec<u8>)>;
 
 /// One attempt's counts and side outputs.
@@ -18,7 +18,7 @@ pub(crate) struct Context {
     counts: Counts,
     sides: Sides,
     folder: Arc<AttemptFolder>,
-    /// The counts before the current record, if bad records may be skipped.
+    /// The counts before the current record or key, if bad ones may be skipped.
     counts_before: Option<Counts>,
 }
 
@@ -57,13 +57,14 @@ impl Context {
         self.sides.writer(side, &self.folder)
     }
 
-    /// Must be called before each record if bad records may be skipped.
+    /// Marks the start of a record for a rollback. Must be called before each record if bad records may be skipped.
     pub(crate) fn begin(&mut self) -> Result {
         self.counts_before = Some(self.counts.clone());
         self.sides.begin()
     }
 
-    /// Must be called before each key if keys on which the reduce fails may be set aside.
+    /// Marks the start of a key for a rollback. Must be called before each key if keys for which the reduce fails may
+    /// be set aside.
     pub(crate) fn begin_key(&mut self) -> Result {
         self.counts_before = Some(self.counts.clone());
         self.sides.begin_key()
@@ -74,7 +75,7 @@ impl Context {
         self.sides.are_held()
     }
 
-    /// Rolls back counts and side output since `begin`.
+    /// Rolls back counts and side output since `begin` or `begin_key`.
     pub(crate) fn take_back(&mut self) {
         if let Some(before) = self.counts_before.take() {
             self.counts = before;

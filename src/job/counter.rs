@@ -1,6 +1,6 @@
 //! Counters that a job's code increments, summed over successful attempts.
 
-/// A counter's name; declare it as a constant and pass it to `count`.
+/// A counter, identified by its group and its name. Declare it as a constant and pass it to `count`.
 ///
 /// ```
 /// use gristmill::prelude::*;

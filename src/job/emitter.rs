@@ -13,16 +13,16 @@ pub struct Emitter<'t, J: Job> {
     pub(crate) scratch: &'t mut Vec<u8>,
     pub(crate) collector: &'t mut (dyn Collect + 't),
     pub(crate) context: &'t mut Context,
-    /// Keeps a record's pairs in the batch until its map succeeds, so that those of a bad record can be dropped.
+    /// Keeps a record's pairs in the batch until its map succeeds, so that the pairs of a bad record can be dropped.
     pub(crate) hold: bool,
     pub(crate) path: &'t Text,
     pub(crate) job: PhantomData<fn() -> J>,
 }
 
 impl<'t, J: Job> Emitter<'t, J> {
-    /// Sends a pair to the reduce. Key and value may borrow from the record; nothing is allocated.
+    /// Sends a pair to the reduce. The key and the value may borrow from the record. Nothing is allocated.
     ///
-    /// They are of the types that the job declares:
+    /// The key and the value must have the types that the job declares:
     ///
     /// ```
     /// # use gristmill::prelude::*;
@@ -45,7 +45,7 @@ impl<'t, J: Job> Emitter<'t, J> {
     /// # }
     /// ```
     ///
-    /// so what is declared as text cannot be emitted as a number:
+    /// If the key is declared as text, a number cannot be emitted as the key:
     ///
     /// ```compile_fail,E0308
     /// # use gristmill::prelude::*;
@@ -68,7 +68,7 @@ impl<'t, J: Job> Emitter<'t, J> {
     /// # }
     /// ```
     ///
-    /// An error that is dropped would lose the pair, so the compiler warns of one that is not passed on:
+    /// Ignoring an error would lose the pair, so the compiler warns if the result is not used:
     ///
     /// ```compile_fail
     /// #![deny(unused_must_use)]
@@ -94,6 +94,8 @@ impl<'t, J: Job> Emitter<'t, J> {
     /// #     }
     /// # }
     /// ```
+    ///
+    /// Passing the error on with `?` uses the result:
     ///
     /// ```
     /// #![deny(unused_must_use)]
@@ -121,7 +123,8 @@ impl<'t, J: Job> Emitter<'t, J> {
     /// ```
     /// # Errors
     ///
-    /// A key or value that serde cannot encode, a combiner's own error, or a full disk. Pass it on with `?`.
+    /// If the key or the value is too long or cannot be encoded by serde, if the combiner fails, or if the disk is
+    /// full. Pass the error on with `?`.
     #[inline(always)]
     #[track_caller]
     pub fn emit(&mut self, key: J::Key<'_>, value: J::Value<'_>) -> Result {
@@ -153,24 +156,25 @@ impl<'t, J: Job> Emitter<'t, J> {
         Ok(())
     }
 
-    /// The absolute path of the file that is being read; `-` for standard input.
+    /// Returns the absolute path of the file that is being read, or `-` for standard input.
     ///
-    /// It is the same embedded and on a cluster. Symbolic links and `..` in the path that was given are kept.
+    /// The path is the same whether the job runs in one process or on a cluster. Symbolic links and `..` in the path
+    /// that the user gave are kept.
     #[inline]
     pub fn path(&self) -> &'t Text {
         self.path
     }
 
-    /// Adds to a counter.
+    /// Adds `n` to a counter.
     pub fn count(&mut self, counter: Counter, n: u64) {
         self.context.count(counter, n);
     }
 
-    /// A side output, to which records can be written beside the job's result.
+    /// Returns the writer of a side output, for records that are not part of the job's result.
     ///
     /// # Errors
     ///
-    /// When its part cannot be created.
+    /// If its part cannot be created, or if the same name was already used with another format.
     pub fn side<O: Output + Default + Send>(&mut self, side: Side<O>) -> Result<SideWriter<'_, O>> {
         self.context.side(side)
     }
@@ -186,7 +190,7 @@ enum EmitError {
 
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the map emitted more than {BATCH_BYTES_MAX} bytes for one record, the limit with \
-     --max-bad-records\nhint: leave out --max-bad-records"
+    "the map emitted more than {BATCH_BYTES_MAX} bytes for one record; with --max-bad-records, \
+     that is the limit\nhint: leave out --max-bad-records"
 )]
 struct TooMuch;

@@ -39,7 +39,7 @@ impl Error {
     }
 }
 
-/// An author's error on its way through the framework, which expects standard errors.
+/// Wraps an author's error as a standard error, which the framework expects.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct UserError {

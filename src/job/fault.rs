@@ -1,11 +1,11 @@
 //! Keeps the framework's first failure until it is reported, even if the job's code drops the error.
 
-/// The error for a job's code that continues after a failure that ends its attempt.
+/// Error returned to job code that continues after a failure that ends its attempt.
 #[derive(Debug, thiserror::Error)]
 #[error("this attempt has already failed; its first failure is reported when it ends")]
 pub(crate) struct Ended;
 
-/// The first failure of an object that must not be used after it.
+/// Keeps the first failure of an object that must not be used after a failure.
 #[derive(Debug)]
 pub(crate) struct Fault<E> {
     has_failed: bool,

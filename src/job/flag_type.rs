@@ -17,7 +17,7 @@ use clap::builder::{_infer_ValueParser_for, ValueParser};
 )]
 pub trait FlagType {}
 
-/// Leads the compiler to [`FlagType`] if clap knows no parser.
+/// Leads the compiler to [`FlagType`] if clap has no parser for a type.
 #[doc(hidden)]
 pub trait NoParser<T>: Sized {
     /// Never called: no type is a [`FlagType`].

@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 use crate::record::probe::{self, Misfit};
 use crate::record::value;
 
-/// What a job's type is given by `#[derive(Args, Serialize, Deserialize)]`: its fields are flags, and its value goes
-/// to every task as bytes.
+/// The abilities that `#[derive(Args, Serialize, Deserialize)]` gives to a job's type: its fields are flags, and its
+/// value can be sent to every task as bytes.
 ///
 /// Do not implement it by hand. It has methods rather than supertraits, so that the compiler names all three derives at
 /// once if one is missing.
@@ -36,13 +36,13 @@ pub trait JobValue: Sized {
     #[doc(hidden)]
     fn from_bytes(bytes: &[u8]) -> Result<Self, value::Error>;
 
-    /// Why values cannot be read back, if a reason is known.
+    /// Checks whether values of this type can be read back.
     #[doc(hidden)]
     fn probe() -> Result<(), Misfit>;
 }
 
-/// Whether two encodings hold the same job value. A `HashSet` or `HashMap` is written in a different order each time,
-/// so equal values may have the same bytes in a different order.
+/// Returns whether two encodings hold the same job value. A `HashSet` or `HashMap` is written in a different order each
+/// time, so equal values may have the same bytes in a different order.
 pub fn says_the_same(left: &[u8], right: &[u8]) -> bool {
     let sorted = |bytes: &[u8]| {
         let mut bytes = bytes.to_vec();

@@ -11,45 +11,45 @@ use crate::record::{Misfit, value};
 ///
 /// Launch it as `gristmill::launch::<MapOnly<FindLines>>()`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a job without a reduce",
+    message = "`{Self}` is not a map-only job",
     label = "needs `impl MapJob for {Self}`",
     note = "a job with a reduce implements `Job` and is launched directly: `gristmill::launch::<{Self}>()`"
 )]
 pub trait MapJob: JobValue + Send + 'static {
-    /// How input files become records.
+    /// The input format, which turns files into records.
     type Input: Input;
-    /// How records are written.
+    /// The output format, which writes records.
     type Output: Output + Default + Send;
 
     /// Names of the inputs, as for [`Job::INPUTS`].
     const INPUTS: &'static [&'static str] = &[];
 
-    /// Called with every record of the input.
+    /// Maps one record: writes records of the output. Called for every record of the input.
     ///
     /// # Errors
     ///
-    /// Any error ends the job and names the record.
+    /// Any error. It ends the job with a message that names the record, unless `--max-bad-records` allows bad records.
     fn map(
         &self,
         record: <Self::Input as Input>::Record<'_>,
         out: &mut Writer<'_, Self::Output>,
     ) -> Result;
 
-    /// As [`Job::setup`].
+    /// Prepares a task, as [`Job::setup`] does.
     ///
     /// # Errors
     ///
-    /// Any; it ends the job.
+    /// Any error. It ends the job.
     fn setup(&mut self, task: &Task) -> Result {
         let _ = task;
         Ok(())
     }
 
-    /// As [`Job::cleanup`].
+    /// Ends a map task, as [`Job::cleanup`] does.
     ///
     /// # Errors
     ///
-    /// Any; it ends the job.
+    /// Any error. It ends the job.
     fn cleanup(&self, out: &mut Writer<'_, Self::Output>) -> Result {
         let _ = out;
         Ok(())

@@ -42,20 +42,21 @@ use crate::record::Key;
 
 /// The argument of a job's map.
 pub type RecordOf<'a, J> = <<J as Job>::Input as Input>::Record<'a>;
-/// The argument of a job's reduce, once for each distinct one: the key, or the group of a grouped key.
+/// The key argument of a job's reduce: the key, or the group of a grouped key.
 pub type GroupOf<'a, J> = <<J as Job>::Key<'a> as Key<'a>>::Group;
-/// What accompanies each value: the order within the group of a grouped key, else nothing.
+/// The part of the key that accompanies each value: the order within the group for a grouped key, else `()`.
 pub type OrderOf<'a, J> = <<J as Job>::Key<'a> as Key<'a>>::Order;
 
 /// A MapReduce job (Dean and Ghemawat, "MapReduce: Simplified Data Processing on Large Clusters", OSDI 2004).
 ///
-/// The fields of the type that implements it are the job's own flags. Every task gets a job value of its own, made
-/// from those flags, so the value must survive serialization.
-/// A field that is not a flag has `#[arg(skip)]`, and `#[serde(skip)]` unless tasks need its value; its type then
-/// implements `Default`. A field whose type clap cannot read from text needs that, or an `#[arg(value_parser = …)]`, or
-/// `FromStr` for its type.
+/// The fields of the type that implements `Job` are the job's own flags. The job value is made from those flags,
+/// serialized, and sent to every task, so it must not change when it is serialized and deserialized.
 ///
-/// The type derives what makes its flags and takes them to the tasks:
+/// Mark a field that is not a flag with `#[arg(skip)]`, and also with `#[serde(skip)]` if tasks do not need its value.
+/// The field's type must then implement `Default`. If clap cannot parse the type of a field from text, skip the field,
+/// add `#[arg(value_parser = …)]` to it, or implement `FromStr` for its type.
+///
+/// The derives turn the fields into flags, and make the value serializable:
 ///
 /// ```
 /// use gristmill::prelude::*;
@@ -78,7 +79,7 @@ pub type OrderOf<'a, J> = <<J as Job>::Key<'a> as Key<'a>>::Order;
 /// }
 /// ```
 ///
-/// Without [`Args`](clap::Args) it is not a job:
+/// Without [`Args`](clap::Args), the type is not a job:
 ///
 /// ```compile_fail,E0277
 /// # use gristmill::prelude::*;
@@ -101,7 +102,7 @@ pub type OrderOf<'a, J> = <<J as Job>::Key<'a> as Key<'a>>::Order;
 /// # }
 /// ```
 ///
-/// nor without serde's [`Serialize`] and [`Deserialize`]:
+/// It is not a job without serde's [`Serialize`] and [`Deserialize`] either:
 ///
 /// ```compile_fail,E0277
 /// # use gristmill::prelude::*;
@@ -129,32 +130,36 @@ pub type OrderOf<'a, J> = <<J as Job>::Key<'a> as Key<'a>>::Order;
     note = "a job without a reduce implements `MapJob` and is launched as `MapOnly<{Self}>`"
 )]
 pub trait Job: JobValue + Send + 'static {
-    /// How input files become records: [`crate::format::Lines`] and its like, or a format of your own.
+    /// The input format, which turns files into records: [`crate::format::Lines`], another built-in format, or your
+    /// own.
     type Input: Input;
-    /// What the map emits by: any serde type, borrowed or owned, or [`crate::record::Grouped`].
+    /// The type of the keys that the map emits: any serde type, borrowed or owned, or [`crate::record::Grouped`].
     type Key<'a>: Key<'a>; // in your impl, such as `type Key<'a> = &'a Text;`, always with `<'a>`
-    /// What the map emits: any serde type, borrowed or owned.
+    /// The type of the values that the map emits: any serde type, borrowed or owned.
     type Value<'a>: Serialize + Deserialize<'a>; // in your impl, such as `type Value<'a> = u64;`
-    /// How records are written: [`crate::format::Tsv`] and its like, or a format of your own.
+    /// The output format, which writes records: [`crate::format::Tsv`], another built-in format, or your own.
     type Output: Output + Default + Send;
 
-    /// Names of the inputs of a job that reads several kinds; given as `NAME=PATH` on the command line.
+    /// Names of the inputs of a job that reads several kinds of input. On the command line, they are given as
+    /// `NAME=PATH`.
     ///
-    /// As many as [`Job::Input`] reads: two for `Either<A, B>`.
+    /// There must be one name for each input that [`Job::Input`] reads: two for `Either<A, B>`.
     const INPUTS: &'static [&'static str] = &[];
 
-    /// Called with every record of the input; emits the pairs that the reduces receive.
+    /// Maps one record: emits the pairs that the reduces receive. Called for every record of the input.
     ///
     /// # Errors
     ///
-    /// Any; it ends the job and names the record, unless bad records are allowed for.
+    /// Any error. It ends the job with a message that names the record, unless `--max-bad-records` allows bad records.
     fn map(&self, record: RecordOf<'_, Self>, out: &mut Emitter<'_, Self>) -> Result;
 
-    /// Called once for every distinct key, in the order of keys within a part, with all its values.
+    /// Reduces one key: receives all its values, and writes the records of the output. Called once for every distinct
+    /// key, in the order of keys within a part.
     ///
     /// # Errors
     ///
-    /// Any; it ends the job.
+    /// Any error. It ends the job, unless `--max-bad-records` allows bad records and the output of the key can be rolled
+    /// back. The key is then set aside.
     fn reduce(
         &self,
         key: GroupOf<'_, Self>,
@@ -162,33 +167,35 @@ pub trait Job: JobValue + Send + 'static {
         out: &mut Writer<'_, Self::Output>,
     ) -> Result;
 
-    /// What folds equal keys' values in the map's memory: [`Sum`], [`Min`], [`Max`], or your own. None by default.
+    /// Returns the combiner, which folds the values of equal keys in the map task's memory: [`Sum`], [`Min`], [`Max`],
+    /// or your own. By default, there is none.
     fn combiner(&self) -> impl Combine<Self> {
         NoCombiner
     }
 
-    /// What decides which part a key goes to: a hash by default, or [`TotalOrder`], or your own.
+    /// Returns the partitioner, which decides which part a key goes to: [`ByHash`] by default, [`TotalOrder`], or your
+    /// own.
     fn partitioner(&self) -> impl Partition<Self> {
         ByHash
     }
 
-    /// Called once at the beginning of every task, to prepare what its calls of map or reduce share.
+    /// Prepares the data that the task's calls of map or reduce share. Called once at the beginning of every task.
     ///
-    /// Keep it in fields marked `#[arg(skip)] #[serde(skip)]`.
+    /// Keep the data in fields marked `#[arg(skip)] #[serde(skip)]`.
     ///
     /// # Errors
     ///
-    /// Any; it ends the job.
+    /// Any error. It ends the job.
     fn setup(&mut self, task: &Task) -> Result {
         let _ = task;
         Ok(())
     }
 
-    /// Called once at the end of every map task, after its last record.
+    /// Ends a map task, for example by emitting pairs that it has held back. Called once, after the task's last record.
     ///
     /// # Errors
     ///
-    /// Any; it ends the job.
+    /// Any error. It ends the job.
     fn cleanup(&self, out: &mut Emitter<'_, Self>) -> Result {
         let _ = out;
         Ok(())
@@ -218,6 +225,6 @@ pub trait Job: JobValue + Send + 'static {
 pub struct Task {
     /// Its id, such as `j1/m12`.
     pub id: crate::spec::TaskId,
-    /// How many parts the output has.
+    /// The number of parts of the output.
     pub reducers: u32,
 }

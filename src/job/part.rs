@@ -31,8 +31,8 @@ pub(crate) struct PartBuffer<O> {
     buffer: Vec<u8>,
     file: PartWriter,
     records: u64,
-    /// Length and records before the current record, if bad records may be skipped: the buffer keeps the record until
-    /// its map succeeds.
+    /// The buffer's length and the number of records before the current record or key, if bad ones may be skipped. The
+    /// buffer keeps the output of a record or key until its map or reduce succeeds.
     mark: Option<(usize, u64)>,
     /// Most bytes that the buffer keeps for a rollback.
     held_max: usize,
@@ -94,7 +94,7 @@ impl<O: Output> PartBuffer<O> {
                 Err(error) => self.fault.keep(Error::new(error)),
             }
         }
-        // Part of it may have been written, so it must not be written again.
+        // Part of the buffer may have been written, so it must not be written again.
         self.buffer.clear();
         Err(Error::new(Ended))
     }
@@ -109,7 +109,7 @@ impl<O: Output> PartBuffer<O> {
         self.mark = Some((self.buffer.len(), self.records));
     }
 
-    /// Must be called before each record if bad records may be skipped.
+    /// Marks the start of a record for a rollback. Must be called before each record if bad records may be skipped.
     pub(crate) fn begin(&mut self) -> Result {
         if !O::TAKES_BACK {
             return Err(Error::new(KeepsState { extension: O::EXTENSION }));
@@ -121,8 +121,8 @@ impl<O: Output> PartBuffer<O> {
         Ok(())
     }
 
-    /// Like [`begin`](Self::begin), before a key that may write any number of records: all can be rolled back until
-    /// they are too many. Returns false if this format can never roll records back.
+    /// Marks the start of a key, as [`begin`](Self::begin) does for a record. The key's records can be rolled back
+    /// until they exceed `HELD_BYTES_MAX`. Returns false if this format can never roll records back.
     pub(crate) fn begin_key(&mut self) -> Result<bool> {
         if !O::TAKES_BACK {
             return Ok(false);

@@ -13,14 +13,14 @@ use super::{Job, Result};
             semicolon after the partitioner"
 )]
 pub trait Partition<J: Job>: Send + Sync {
-    /// How to partition without calling [`Partition::partition`], if possible.
+    /// How keys are partitioned. Only [`By::Function`] calls [`Partition::partition`].
     const BY: By = By::Function;
 
-    /// The partition of a key, below `parts`.
+    /// Returns the partition of a key, a number below `parts`.
     fn partition(&self, key: J::Key<'_>, parts: u32) -> Result<u32>;
 }
 
-/// How a partitioner works.
+/// The method by which a partitioner assigns keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum By {
     /// By a fixed hash of the key's bytes.
@@ -43,7 +43,8 @@ impl<J: Job> Partition<J> for ByHash {
     }
 }
 
-/// Partitions by ranges of keys, so that the parts in order are sorted: cut points are sampled from the input.
+/// Partitions by ranges of keys, so that the parts, read in order, are sorted as a whole. The cut points are sampled
+/// from the input.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TotalOrder;
 

@@ -8,9 +8,9 @@ use super::{Ended, Error, Fault, Result};
 use crate::format::{Output, Writes};
 use crate::storage::AttemptFolder;
 
-/// A side output's name and format; declare it as a constant and pass it to `side`.
+/// A side output, identified by its name and format. Declare it as a constant and pass it to `side`.
 ///
-/// Its parts bear its name: map task 3 writes `rejected-m-00003.tsv`.
+/// Its name begins the names of its parts: in the example, map task 3 writes `rejected-m-00003.tsv`.
 ///
 /// ```
 /// use gristmill::prelude::*;
@@ -31,8 +31,8 @@ impl<O> Clone for Side<O> {
 impl<O> Copy for Side<O> {}
 
 impl<O: Output> Side<O> {
-    /// Creates a side output of this name: letters, digits and dashes, and not `part` or `part-…`. Checked at compile
-    /// time.
+    /// Creates a side output with this name: 1 to 64 letters, digits and dashes, but not `part` or `part-…`. In a
+    /// constant, the name is checked at compile time.
     pub const fn new(name: &'static str) -> Self {
         let bytes = name.as_bytes();
         let fits = !bytes.is_empty() && bytes.len() <= 64;
@@ -45,7 +45,7 @@ impl<O: Output> Side<O> {
         }
         assert!(
             !matches!(bytes, b"part" | [b'p', b'a', b'r', b't', b'-', ..]),
-            "`part` is reserved for the job's own output"
+            "`part` and names that begin with `part-` are reserved for the job's own output"
         );
         Side { name, format: PhantomData }
     }
@@ -66,7 +66,7 @@ impl<O: Output> SideWriter<'_, O> {
     ///
     /// # Errors
     ///
-    /// A record that the format cannot hold, or a full disk.
+    /// If the format cannot represent the record, or the disk is full.
     #[track_caller]
     pub fn write<T>(&mut self, record: T) -> Result
     where
@@ -86,7 +86,7 @@ pub(super) struct Sides {
     holds: bool,
     /// The same for keys of a reduce, if the format can roll back.
     holds_keys: bool,
-    /// Why a part could not be created.
+    /// The first failure to create a part.
     fault: Fault<Error>,
     /// Whether everything stays in memory until it is taken.
     keeps: bool,
@@ -143,7 +143,7 @@ impl Sides {
         self.keeps = true;
     }
 
-    /// Returns what was written to each since the last call, each as a complete part. Only after `keep`.
+    /// Returns the bytes written to each side output since the last call, each as a complete part. Only after `keep`.
     pub(super) fn take(&mut self) -> Result<Vec<(&'static str, Vec<u8>)>> {
         let mut taken = Vec::new();
         for (name, part) in &mut self.open {
@@ -155,12 +155,13 @@ impl Sides {
         Ok(taken)
     }
 
-    /// Whether everything since `begin` can be rolled back.
+    /// Whether everything since `begin_key` can be rolled back.
     pub(super) fn are_held(&self) -> bool {
         self.open.iter().all(|(_, part)| part.is_held())
     }
 
-    /// Like `begin`, except for formats that never roll records back.
+    /// Marks the start of a key as `begin` does for a record, but also accepts formats that can never roll records
+    /// back.
     pub(super) fn begin_key(&mut self) -> Result {
         self.holds_keys = true;
         self.open.iter_mut().try_for_each(|(_, part)| part.begin_key())

@@ -25,11 +25,11 @@ thread_local! {
     static PLACES: RefCell<BTreeMap<PathBuf, PathBuf>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-/// A file that every task can read: a list of stop words, a small table to join with.
+/// A file that every task can read, such as a list of stop words or a small table to join with.
 ///
-/// Make it a field of the job with `#[arg(long)]`; it is checked to be readable before any work.
-/// Read it in [`super::Job::setup`]. On a cluster its bytes are uploaded when the job is submitted, so every task
-/// reads the same bytes on every machine, whatever happens to the file later.
+/// Declare it as a field of the job with `#[arg(long)]`, and read it in [`super::Job::setup`]. The file must be
+/// readable when the command line is parsed. On a cluster, its bytes are uploaded when the job is submitted, so every
+/// task reads the same bytes on every machine, even if the file changes later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SideFile {
     name: PathBuf,
@@ -41,7 +41,7 @@ impl SideFile {
     ///
     /// # Errors
     ///
-    /// If it cannot be read.
+    /// If the file cannot be read.
     pub fn read(&self) -> Result<Vec<u8>> {
         let Self { name, path } = self;
         fs::read(path).map_err(|cause| {
@@ -49,12 +49,12 @@ impl SideFile {
         })
     }
 
-    /// The path of its bytes: on a cluster a read-only copy under an arbitrary name.
+    /// Returns the path to read: on a cluster, that of a read-only copy with an arbitrary name.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its path when the command line was read.
+    /// Returns the absolute path that the file had when the command line was parsed.
     pub fn name(&self) -> &Path {
         &self.name
     }
@@ -98,7 +98,7 @@ pub(crate) fn placed_by<T>(files: &[SideFileSpec], read: impl FnOnce() -> T) -> 
 impl FromStr for SideFile {
     type Err = Unreadable;
 
-    /// Takes a path, and checks that a file can be opened there.
+    /// Checks that a file at this path can be opened.
     fn from_str(path: &str) -> Result<Self, Unreadable> {
         let path = PathBuf::from(path);
         let opened = fs::metadata(&path).and_then(|found| match found.file_type() {

@@ -37,7 +37,8 @@ struct Unread {
     error: value::Error,
 }
 
-/// The values of one key, in the order of the key; values of equal keys come in the order of the input.
+/// The values of one key or, for a grouped key, of one group, sorted by key. Values of equal keys come in the order of
+/// the input.
 ///
 /// They are lent one at a time, since a key may have more values than fit into memory.
 /// Values that the reduce does not read are skipped.
@@ -50,9 +51,9 @@ pub struct Values<'g, J: Job> {
 }
 
 impl<J: Job> Values<'_, J> {
-    /// The next value, which may borrow from memory that the one after it overwrites.
+    /// Returns the next value, or `None` after the last. It may borrow from memory that the next call overwrites.
     ///
-    /// What is kept for longer is copied:
+    /// To keep a value for longer, copy it:
     ///
     /// ```
     /// # use gristmill::prelude::*;
@@ -76,7 +77,7 @@ impl<J: Job> Values<'_, J> {
     /// # }
     /// ```
     ///
-    /// since what is borrowed is gone with the next value:
+    /// Keeping a borrowed value does not compile:
     ///
     /// ```compile_fail,E0499
     /// # use gristmill::prelude::*;
@@ -101,7 +102,7 @@ impl<J: Job> Values<'_, J> {
     /// ```
     /// # Errors
     ///
-    /// When map output cannot be read or decoded. Pass it on with `?`.
+    /// If map output cannot be read or decoded. Pass the error on with `?`.
     #[expect(clippy::should_implement_trait, reason = "an `Iterator` cannot lend its items")]
     #[inline]
     #[track_caller]
@@ -115,7 +116,7 @@ impl<J: Job> Values<'_, J> {
         }
     }
 
-    /// The next value, with its position in the order of a [`crate::record::Grouped`] key.
+    /// Returns the next value, with the order part of its [`crate::record::Grouped`] key.
     ///
     /// # Errors
     ///
@@ -140,7 +141,7 @@ impl<J: Job> Values<'_, J> {
     ///
     /// # Errors
     ///
-    /// The first error that `each` returns; else as [`Values::next`].
+    /// The first error that `each` returns, or those of [`Values::next`].
     #[inline]
     #[track_caller]
     pub fn each(mut self, mut each: impl FnMut(J::Value<'_>) -> Result) -> Result {
@@ -167,7 +168,8 @@ impl<J: Job> Values<'_, J> {
     ///
     /// # Errors
     ///
-    /// If the total does not fit the values' type, whatever their order; else as [`Values::next`].
+    /// If the total does not fit the type of the values (a partial sum may exceed it). Also the errors of
+    /// [`Values::next`].
     #[inline]
     #[track_caller]
     pub fn sum<N: Number>(mut self) -> Result<N>
@@ -192,7 +194,7 @@ impl<J: Job> Values<'_, J> {
         Error::new(Overflow { key: escape(key.as_bytes(), KEY_CHARS_MAX), number })
     }
 
-    /// Collects all remaining values in memory: only for keys that are known to have few.
+    /// Collects all remaining values in memory. Use it only for keys that are known to have few values.
     ///
     /// # Errors
     ///

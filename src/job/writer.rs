@@ -5,7 +5,7 @@ use super::{Context, Counter, Result, Side, SideWriter};
 use crate::format::{Output, Writes};
 use crate::record::Text;
 
-/// Where a reduce writes its records.
+/// Writes the records of a reduce or, in a job without a reduce, of a map.
 pub struct Writer<'t, O: Output> {
     pub(crate) part: &'t mut PartBuffer<O>,
     pub(crate) context: &'t mut Context,
@@ -18,7 +18,7 @@ impl<'t, O: Output> Writer<'t, O> {
     ///
     /// # Errors
     ///
-    /// A record that the format cannot hold, or a full disk. Pass it on with `?`.
+    /// If the format cannot represent the record, or the disk is full. Pass the error on with `?`.
     #[inline]
     #[track_caller]
     pub fn write<T>(&mut self, record: T) -> Result
@@ -28,21 +28,21 @@ impl<'t, O: Output> Writer<'t, O> {
         self.part.write(&record)
     }
 
-    /// In a job without a reduce, the path of the file that is being read; empty in a reduce.
+    /// Returns the path of the file that is being read, in a job without a reduce. In a reduce it is empty.
     pub fn path(&self) -> &'t Text {
         self.path
     }
 
-    /// Adds to a counter.
+    /// Adds `n` to a counter.
     pub fn count(&mut self, counter: Counter, n: u64) {
         self.context.count(counter, n);
     }
 
-    /// A side output, to which records can be written beside the job's result.
+    /// Returns the writer of a side output, for records that are not part of the job's result.
     ///
     /// # Errors
     ///
-    /// When its part cannot be created.
+    /// If its part cannot be created, or if the same name was already used with another format.
     pub fn side<S: Output + Default + Send>(&mut self, side: Side<S>) -> Result<SideWriter<'_, S>> {
         self.context.side(side)
     }

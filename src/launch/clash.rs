@@ -1,4 +1,4 @@
-//! Finds flags of a job whose names are already used, by a flag that every job has or by another field of the job.
+//! Finds a job's flags whose names are already used, by a flag that every job has or by another field of the job.
 
 use clap::Arg;
 
@@ -23,7 +23,7 @@ pub fn clashes<J: Job>() -> Vec<String> {
     let (ours, own) = (ours(), own::<J>());
     let mut found = Vec::new();
     if own.has_subcommands() {
-        found.push("the job has subcommands, which no job can have; make them flags".into());
+        found.push("the job has subcommands, which are not supported; make them flags".into());
     }
     let mut known: Vec<(&Arg, &str)> = ours.get_arguments().map(|arg| (arg, "every job")).collect();
     for arg in own.get_arguments() {
@@ -45,7 +45,7 @@ pub fn clashes<J: Job>() -> Vec<String> {
     found
 }
 
-/// A flag that both have, or the name of the field if only that is the same.
+/// Returns a flag that both arguments have, or the name of the field if only that is the same.
 fn shared(arg: &Arg, other: &Arg) -> Option<String> {
     let (others, other_shorts) = (longs(other), shorts(other));
     let long = longs(arg).into_iter().find(|long| others.contains(long));

@@ -23,7 +23,7 @@ all results or none. Everything else goes to standard error. Sizes have units,
 such as 256MiB or 1GB. Jobs with more bad records than --max-bad-records fail.
 Exit codes: 0 success, 1 job failed, 2 wrong usage or input, 130 interrupted.";
 
-/// The most flags of the job that are shown.
+/// Maximum number of the job's flags that are shown.
 const FLAGS_SHOWN_MAX: usize = 100;
 
 /// What a command line asks for.
@@ -72,7 +72,7 @@ fn file_name(executable: &OsStr) -> String {
     escape(name.as_encoded_bytes(), TEXT_CHARS_MAX)
 }
 
-/// The job's own flags with their values, as people read them. Flags that are hidden from the help stay hidden.
+/// Returns the job's own flags with their values, as people read them, except flags that are hidden from the help.
 fn own_flags(own: &Command, matches: &ArgMatches) -> Vec<(String, String)> {
     let shown = own.get_arguments().filter(|arg| !arg.is_hide_set()).filter_map(|arg| {
         let id = arg.get_id().as_str();
@@ -93,7 +93,7 @@ fn own_flags(own: &Command, matches: &ArgMatches) -> Vec<(String, String)> {
     shown.take(FLAGS_SHOWN_MAX).collect()
 }
 
-/// A hash of the values of all the job's own flags.
+/// Returns a hash of the values of all the job's own flags.
 fn typed(own: &Command, matches: &ArgMatches) -> u64 {
     let mut typed = Vec::new();
     for arg in own.get_arguments() {
@@ -107,7 +107,8 @@ fn typed(own: &Command, matches: &ArgMatches) -> u64 {
     hash(&typed)
 }
 
-/// Names the arguments that are not UTF-8. Paths may be, and the parser does not say which argument it refused.
+/// Returns the error that names all arguments that are not UTF-8. The parser does not tell which one it refused, so the
+/// list may include paths, which may contain any bytes.
 fn no_text(args: &[OsString]) -> Message {
     let args = args.iter().skip(1).filter(|arg| arg.to_str().is_none());
     let shown: Vec<String> =
@@ -118,7 +119,7 @@ fn no_text(args: &[OsString]) -> Message {
     ))
 }
 
-/// The whole command. Requires that no flags clash.
+/// Builds the whole command. Requires that no flags clash.
 fn command<J: Job>(name: &str) -> Command {
     let about = own::<J>().get_about().cloned();
     let mut command = ours();
@@ -141,7 +142,7 @@ fn command<J: Job>(name: &str) -> Command {
     command.name(name.to_string()).version(version).about(about.unwrap_or_default())
 }
 
-/// The command with our flags only.
+/// Builds the command with our flags only.
 pub(super) fn ours() -> Command {
     let said =
         |name, action, help| Arg::new(name).long(name).action(action).help(help).help_heading(SAID);
@@ -151,7 +152,7 @@ pub(super) fn ours() -> Command {
         .arg(said("version", ArgAction::Version, "Print the version").short('V'))
 }
 
-/// The command with the job's own flags only.
+/// Builds the command with the job's own flags only.
 pub(super) fn own<J: Job>() -> Command {
     J::with_flags(Command::new("job"))
 }

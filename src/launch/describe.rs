@@ -74,12 +74,13 @@ fn for_cluster<J: Job>(
         false => SharedStaging::check(output.path(), spec.overwrite),
     };
     let output = output.map_err(|error| own(&error))?;
-    // Without links and `..`, so that the masters see that two jobs would write to one place.
+    // The path has no links and no `..`, so that the masters notice if two jobs would write to the same place.
     spec.output = Some(Location::from(&output));
     Ok((spec, notes))
 }
 
-/// The absolute path. A pattern stays a pattern, but characters of the working folder's name are not taken for one.
+/// Makes a path absolute. A pattern stays a pattern, but special characters in the working folder's name do not become
+/// part of it.
 fn absolute(path: &Path, may_be_pattern: bool) -> Result<PathBuf, Message> {
     let cannot =
         |error: io::Error| Message::new(format!("cannot determine the working folder: {error}"));
@@ -101,7 +102,7 @@ fn is_pattern(path: &Path) -> bool {
     path.as_os_str().as_bytes().iter().any(|byte| b"*?[{".contains(byte))
 }
 
-/// The flags that control what the submitter prints.
+/// Returns the flags that control what the submitter prints.
 fn report(flags: &Flags) -> Vec<(String, String)> {
     fn name(value: &impl ValueEnum) -> String {
         value.to_possible_value().map_or_else(String::new, |value| value.get_name().into())

@@ -37,12 +37,13 @@ unsafe extern "C" {
     fn at_quick_exit(function: extern "C" fn()) -> c_int;
 }
 
-/// Most seconds for removing the folders after a fault, which may have left locks held.
+/// Maximum seconds for removing the folders after a fault, which may have left locks held.
 const FAULT_SECONDS_MAX: u32 = 10;
-/// Most seconds for removing them after a call of `exit`. The job's other threads still run, and may cause a fault.
+/// Maximum seconds for removing the folders after a call of `exit`. The job's other threads still run, and may cause a
+/// fault.
 const EXIT_SECONDS_MAX: u32 = 60;
 
-/// Memory for a thread with its stack, for removing the folders and for the message. It is only reserved, so it costs
+/// Memory for a thread with its stack, for removing the folders and for the message. It is only reserved, so it takes
 /// no physical memory.
 const RESERVE_BYTES: usize = 8 << 20;
 
@@ -51,7 +52,7 @@ const STACK_BYTES: usize = 1 << 20;
 
 /// The run of this process, while the job's code may run.
 static RUN: Mutex<Option<Running>> = Mutex::new(None);
-/// The process of the run. The job's code may fork, and the end of that child is not the end of the run.
+/// The process of the run. The job's code may fork, and the end of such a child is not the end of the run.
 static PROCESS: AtomicU32 = AtomicU32::new(0);
 /// Whether the process is ending already.
 static IS_ENDING: AtomicBool = AtomicBool::new(false);
@@ -86,12 +87,12 @@ impl Drop for Watch {
     }
 }
 
-/// From now on, the end of the process is reported as an end of the run.
+/// Starts watching: from now on, the end of the process is reported as an end of the run.
 pub(super) fn watch(memory_bytes: u64, to_stdout: bool, progress: Arc<Progress>) -> Watch {
     static HOOKED: Once = Once::new();
     PROCESS.store(std::process::id(), Ordering::SeqCst);
     let mut reserve = Vec::new();
-    // A process with less address space than that is reported too, with what there is.
+    // If there is less address space, the end is reported with the memory that is available.
     let _reserved_or_not = reserve.try_reserve_exact(RESERVE_BYTES);
     let cleanups = Vec::new();
     *run() = Some(Running { cleanups, memory_bytes, progress, to_stdout, reserve });
@@ -108,7 +109,7 @@ pub(super) fn watch(memory_bytes: u64, to_stdout: bool, progress: Arc<Progress>)
     Watch(())
 }
 
-/// Stops watching: from now on this process may end.
+/// Stops watching: from now on, this process may end without a report.
 pub(super) fn forget() {
     run().take();
 }
@@ -119,7 +120,7 @@ fn run() -> std::sync::MutexGuard<'static, Option<Running>> {
 
 fn hook(signal: c_int, before: &AtomicPtr<libc::sigaction>) {
     let mut old = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: all zeros are a valid `sigaction`, whose mask is empty; both pointers are to live ones.
+    // SAFETY: all zeros are a valid `sigaction`, whose mask is empty; both pointers point to live variables.
     unsafe {
         let mut new: libc::sigaction = MaybeUninit::zeroed().assume_init();
         new.sa_sigaction = at_fault as *const () as usize;
@@ -166,7 +167,7 @@ extern "C" fn at_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
     }
     let is_ours = std::process::id() == PROCESS.load(Ordering::SeqCst);
     if is_ours && IS_ENDING.swap(true, Ordering::SeqCst) {
-        // Another thread ends the process, or the alarm does.
+        // Another thread or the alarm ends the process.
         loop {
             // SAFETY: waits for a signal.
             unsafe { libc::pause() };
@@ -207,20 +208,20 @@ fn limit_ending(seconds: u32) {
     }
 }
 
-/// Runs something on a new thread and waits for its end, since a signal handler may have very little stack. Returns false
-/// if the system gives no thread.
+/// Runs `work` on a new thread and waits for its end, since a signal handler may have very little stack. Returns false
+/// if the system cannot start a thread.
 ///
-/// The standard library cannot start the thread: when it reports a stack overflow, it holds the lock that each thread that
-/// it starts needs first.
+/// The standard library cannot start the thread: while it reports a stack overflow, it holds a lock that every new
+/// thread of its own needs.
 fn on_thread(mut work: &mut dyn FnMut()) -> bool {
     extern "C" fn run(work: *mut libc::c_void) -> *mut libc::c_void {
-        // SAFETY: it points to the caller's variable, and the caller waits for this thread.
+        // SAFETY: `work` points to the caller's variable, and the caller waits for this thread.
         (unsafe { &mut *work.cast::<&mut dyn FnMut()>() })();
         ptr::null_mut()
     }
     let mut thread = MaybeUninit::<libc::pthread_t>::uninit();
     let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
-    // SAFETY: the pointers are to live variables, and the thread is joined only if it was created.
+    // SAFETY: the pointers point to live variables, and the thread is joined only if it was created.
     unsafe {
         let work = (&raw mut work).cast();
         // A stack of the usual size would take all of the reserve.
@@ -235,7 +236,8 @@ fn on_thread(mut work: &mut dyn FnMut()) -> bool {
 fn go_on_as_before(signal: c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let place = FAULTS.iter().position(|&fault| fault == signal);
     let Some(before) = place.map(|place| BEFORE[place].load(Ordering::SeqCst)) else { return };
-    // SAFETY: it is null or was leaked by `hook`; a handler with SA_SIGINFO is a function of these three arguments.
+    // SAFETY: the pointer is null or was leaked by `hook`; a handler with SA_SIGINFO is a function of these three
+    // arguments.
     unsafe {
         let Some(before) = before.as_ref() else { return };
         let is_none = [libc::SIG_DFL, libc::SIG_IGN].contains(&before.sa_sigaction);
@@ -268,7 +270,7 @@ enum How {
     Signal(c_int),
 }
 
-/// Says what happened, what became of the result, and what to do.
+/// Returns the message: what happened, the state of the result, and what to do.
 fn line(how: How, place: &str, when: When) -> String {
     let what = match how {
         How::Signal(SIGXCPU) => "the run has used up its CPU time".to_owned(),
@@ -285,8 +287,8 @@ fn line(how: How, place: &str, when: When) -> String {
     format!("{what}, {state}\nhint: {hint}")
 }
 
-/// Reports what happened, removes the run's folders, and ends the process: with the exit code of a failed job, unless
-/// its output is published.
+/// Removes the run's folders, reports what happened, and ends the process. The exit code is that of a failed job,
+/// unless the output is published.
 fn end(running: Running, how: How) -> ! {
     // A thread that the job's code started belongs to no known attempt.
     let place = task::attempt_here().map_or_else(String::new, |attempt| format!(" in {attempt}"));
@@ -305,7 +307,7 @@ fn end(running: Running, how: How) -> ! {
     }
     let when = When::of(running.progress.phase(), running.to_stdout);
     let line = line(how, &place, when);
-    // Only if the exit code is 0 is the output complete for sure.
+    // Exit code 0 guarantees that the output is complete.
     let code = if when == When::Published {
         say(&format!("note: {line}\n"));
         details.iter().for_each(|detail| say(&format!("note: {detail}\n")));
@@ -319,7 +321,7 @@ fn end(running: Running, how: How) -> ! {
     unsafe { libc::_exit(c_int::from(code)) }
 }
 
-/// The state of the result at that moment, and what to do.
+/// Returns the state of the result at that moment, and what to do.
 fn told(when: When) -> (&'static str, &'static str) {
     const WAIT: &str = "make the job wait for its threads before it ends";
     match when {

@@ -7,7 +7,7 @@ use crate::spec::{
     with_hint,
 };
 
-/// The message of a failed job that allowed `max_bad_records` bad records.
+/// Returns the message of a failed job that allowed `max_bad_records` bad records.
 ///
 /// ```text
 /// error: src/main.rs:14: invalid digit found in string: access.log at byte 1234
@@ -50,7 +50,7 @@ fn what(failure: &Failure) -> String {
     format!("{}: {panicked}{message}", escape(at.as_bytes(), TEXT_CHARS_MAX))
 }
 
-/// The message of user code again if it was cut, as far as it was kept.
+/// Returns the message of user code at its stored length, if the first line shows only a part of it.
 fn whole(failure: &Failure) -> Option<String> {
     let message = escape_what(&failure.message);
     let is_cut = failure.at.is_some() && message.chars().count() > TEXT_CHARS_MAX;

@@ -10,7 +10,7 @@ use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::job::{MEMORY_BYTES, REDUCERS, SPLIT_BYTES};
 use crate::spec::{Error, escape, size, split_hint};
 
-/// Most threads of one run: more would only wait for each other.
+/// Maximum number of threads of one run: more would only wait for each other.
 const THREADS_MAX: u64 = 1024;
 
 /// Options of a run, beside the job's own flags. Each field is one flag.
@@ -113,24 +113,24 @@ impl Flags {
         Ok(())
     }
 
-    /// The output folder, unless the output goes to standard output.
+    /// Returns the output folder, unless the output goes to standard output.
     pub(super) fn output_folder(&self) -> Option<&PathBuf> {
         self.output.as_ref().filter(|output| output.as_os_str() != "-")
     }
 
-    /// Bytes of all buffers together.
+    /// Returns the memory for all buffers together, in bytes.
     pub(super) fn memory_bytes(&self) -> u64 {
         self.memory.unwrap_or(MEMORY_BYTES_DEFAULT)
     }
 
-    /// Number of attempts that run at once.
+    /// Returns the number of attempts that run at once.
     pub(super) fn threads(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
         self.threads.map_or_else(cores, |threads| threads as usize)
     }
 }
 
-/// Refuses a flag in the place of a value. Negative numbers pass here; the range check refuses them.
+/// Refuses a flag in place of a value. Negative numbers pass here; the range check refuses them.
 fn value(text: &str, example: &str) -> Result<(), String> {
     let mut characters = text.chars();
     let is_flag = characters.next() == Some('-')
@@ -142,7 +142,7 @@ fn value(text: &str, example: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// A parser of whole numbers in a range.
+/// Returns a parser of whole numbers in a range.
 #[cfg(feature = "cluster")]
 pub(crate) fn whole<N: TryFrom<u64>>(
     range: std::ops::RangeInclusive<u64>,

@@ -27,7 +27,7 @@ impl Foreign<StdoutLock<'static>> {
     /// Standard output.
     ///
     /// # Errors
-    /// Nothing that is written to it would arrive.
+    /// If standard output is closed, or open for reading only.
     pub(crate) fn stdout() -> io::Result<Self> {
         Ok(Foreign::new(output()?, stdout().is_terminal()))
     }

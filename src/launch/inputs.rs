@@ -35,7 +35,7 @@ fn named(names: &[&str], given: &Path) -> Result<InputSpec, Message> {
     let forms = forms.join(" or ");
     let refuse = |what: String| Err(Message::new(format!("{what}\nhint: write {forms}")));
     let Some(cut) = bytes.iter().position(|byte| *byte == b'=') else {
-        return refuse(format!("input `{shown}` does not name one of the job's inputs"));
+        return refuse(format!("input `{shown}` has no name"));
     };
     let (name, path) = (&bytes[..cut], &bytes[cut + 1..]);
     let source = (0..).zip(names).find(|(_, known)| known.as_bytes() == name);
@@ -74,7 +74,7 @@ mod tests {
     fn inputs_without_a_known_name_and_names_without_input_are_refused() {
         let table = [
             (&["users=u"][..], "no input is given for `orders`\nhint: add orders=PATH"),
-            (&["u"], "input `u` does not name one of the job's inputs"),
+            (&["u"], "input `u` has no name\nhint: write users=PATH or orders=PATH"),
             (
                 &["user=u"],
                 "the job has no input named `user`\nhint: write users=PATH or orders=PATH",

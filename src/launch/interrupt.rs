@@ -2,8 +2,8 @@
 //!
 //! After the first signal, the run stops and removes its folders. If it has not ended after [`GRACE`], for example
 //! because it waits for standard input, or if a second signal arrives, the signal handling thread removes the folders
-//! and ends the process. If an output is already being published, it is published completely, and the exit code shows
-//! that.
+//! and ends the process. An output that is already being published at the first signal is published completely, and the
+//! exit code shows that. Only a second signal interrupts this.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -21,10 +21,10 @@ use super::status::ignored_signals;
 use crate::embedded::{Phase, Progress};
 use crate::storage::Cleanup;
 
-/// Makes a write beyond the limit of a file's size (`ulimit -f`) an error. Without this, a signal would kill the
-/// process, and files would be left behind. Programs that this process starts are killed as usual.
+/// Makes a write beyond the file size limit (`ulimit -f`) fail with an error. Without this, a signal would kill the
+/// process, which would leave files behind. Programs that this process starts are killed as usual.
 pub(crate) fn survive_file_size_limit() {
-    // The handler itself is all that is wanted; where it cannot be set, the signal kills as before.
+    // Any handler is sufficient. If it cannot be set, the signal kills the process as before.
     let _set_or_not = signal_hook::flag::register(SIGXFSZ, Arc::default());
 }
 
@@ -71,17 +71,17 @@ impl Interrupts {
         &self.stop
     }
 
-    /// The place of the progress line.
+    /// The progress line, which must be cleared before a message.
     pub(super) fn drawn(&self) -> &Drawn {
         &self.drawn
     }
 
-    /// Sets the folders to remove if the run cannot.
+    /// Adds folders to remove if the run cannot.
     pub(super) fn remove(&self, folders: impl IntoIterator<Item = Cleanup>) {
         self.cleanups.lock().unwrap_or_else(PoisonError::into_inner).extend(folders);
     }
 
-    /// From now on a signal ends the process at once. Returns false if one was received already.
+    /// Makes a signal end the process at once from now on. Returns false if one was already received.
     pub(super) fn at_once(&self) -> bool {
         self.at_once.store(true, Ordering::SeqCst);
         !self.came.load(Ordering::SeqCst)
@@ -133,7 +133,7 @@ impl Interrupts {
     }
 }
 
-/// When a run was interrupted, or its process ended by the job's code.
+/// When a run was interrupted, or when the job's code ended the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum When {
     /// Before any part of its result was visible.
@@ -147,7 +147,7 @@ pub(super) enum When {
 }
 
 impl When {
-    /// Returns where a run to a folder, or to standard output, was in this phase.
+    /// Returns the state of the result in this phase, for a run to a folder or to standard output.
     pub(super) fn of(phase: Phase, to_stdout: bool) -> Self {
         match (phase, to_stdout) {
             (Phase::Planning | Phase::Mapping | Phase::Reducing, _) => Self::Running,
@@ -158,7 +158,7 @@ impl When {
     }
 }
 
-/// The message of an interrupted run.
+/// Returns the message of an interrupted run.
 pub(super) fn interrupted(when: When) -> Message {
     Message::new(match when {
         When::Running => {

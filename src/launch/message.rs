@@ -8,7 +8,7 @@ use crate::spec::{escape, split_hint};
 
 /// An error as a user sees it: `error: what is wrong: where`, `hint: what to do`, then indented details.
 ///
-/// The caller has cut foreign text in it. Characters that could move a cursor are escaped here, whatever their
+/// The caller must have cut foreign text in it. Characters that could move a cursor are escaped here, whatever their
 /// source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
@@ -19,12 +19,12 @@ pub struct Message {
 }
 
 impl Message {
-    /// A message without details.
+    /// Creates a message without details.
     pub fn new(line: impl Into<String>) -> Self {
         Message { line: line.into(), details: Vec::new() }
     }
 
-    /// Prints it on standard error.
+    /// Prints the message to standard error.
     pub fn say(&self) {
         say(&self.to_string());
     }
@@ -52,7 +52,7 @@ pub(crate) fn say(text: &str) {
     let _heard_or_not = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// A number of bytes or records for people: `1,234,567`.
+/// Formats a number of bytes or records for people: `1,234,567`.
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut shown = String::with_capacity(digits.len() + digits.len() / 3);
@@ -65,12 +65,12 @@ pub(super) fn grouped(number: u64) -> String {
     shown
 }
 
-/// `1 part`, `2 parts`.
+/// Formats a number of things: `1 part`, `2 parts`.
 pub(crate) fn count(number: u64, what: &str) -> String {
     format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
-/// A duration such as `0:07`, `12:34`, `1:02:03`, rounded up to whole seconds: `0:00` would look finished.
+/// Formats a duration, such as `0:07`, `12:34` or `1:02:03`, rounded up to whole seconds: `0:00` would look finished.
 pub(crate) fn span(span: Duration) -> String {
     let seconds = span.as_secs() + u64::from(span.subsec_nanos() > 0);
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);

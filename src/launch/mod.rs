@@ -1,7 +1,7 @@
 //! `fn main` of every job executable: parses its command line, runs the job, and reports how it ended.
 //!
-//! Results go to standard output, everything else to standard error. However a run ends, it leaves no files behind:
-//! the run, the signal handling thread or a later run removes its folders.
+//! Results go to standard output, everything else to standard error. No matter how a run ends, its temporary
+//! folders are removed: by its own process, or by the next run with the same output or scratch folder.
 
 mod clash;
 mod command;
@@ -69,14 +69,15 @@ use crate::scheduler::JobState;
 use crate::spec::{Invocation, JobSpec, escape_message};
 use crate::{storage, task};
 
-/// Runs a job with the arguments of this process: what `main` of a job executable returns.
+/// Runs a job with the arguments of this process, and returns the exit code for `main` of a job executable.
 ///
-/// When it returns, the output is published completely or not at all. The exit code says which; see [`exit`].
+/// When this function returns, the output is published completely or not at all. The exit code tells which; see
+/// [`exit`].
 pub fn launch<J: Job>() -> ExitCode {
     launch_from::<J>(std::env::args_os())
 }
 
-/// Runs a job with these arguments; the first is the name of the executable.
+/// Runs a job with these arguments, like [`launch`]. The first argument is the name of the executable.
 pub fn launch_from<J: Job>(args: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCode {
     const {
         let sources = if J::INPUTS.is_empty() { 1 } else { J::INPUTS.len() };
@@ -115,7 +116,7 @@ fn begin<J: Job>(name: &str, args: Vec<OsString>) -> Result<u8, Message> {
     };
     flags.check(J::MAP_ONLY)?;
     let progress = Arc::new(Progress::default());
-    // The job's code runs from here on: its value is written, read and dropped.
+    // The job's code runs from here on: the job value is written, read and dropped.
     let watch =
         ending::watch(flags.memory_bytes(), flags.output_folder().is_none(), progress.clone());
     let spec = spec::<J>(name, &flags, &job, invocation)?;
@@ -184,7 +185,7 @@ pub(crate) fn announce(text: &str) {
     let _arrived_or_not = write_out(text.as_bytes());
 }
 
-/// Writes all of this to standard output.
+/// Writes all bytes to standard output.
 pub(crate) fn write_out(bytes: &[u8]) -> io::Result<()> {
     let mut out = standard::output()?;
     out.write_all(bytes)?;
@@ -196,8 +197,8 @@ pub(crate) fn write_out(bytes: &[u8]) -> io::Result<()> {
 pub(crate) const STDOUT_HINT: &str =
     "redirect standard output to a file with free space, or to a pipe";
 
-/// Reports that standard output cannot be written to, and returns the exit code.
-/// A reader such as `head` closes the pipe when it has read enough: that is not a failure.
+/// Reports that standard output cannot be written to, and returns the exit code. If the reader has closed the pipe, as
+/// `head` does when it has read enough, that is not a failure.
 pub(crate) fn stdout_failed(error: &io::Error, hint: &str) -> u8 {
     if error.kind() == ErrorKind::BrokenPipe {
         return exit::OK;
@@ -207,7 +208,7 @@ pub(crate) fn stdout_failed(error: &io::Error, hint: &str) -> u8 {
     exit::FAILED
 }
 
-/// An error of ours as a message; foreign text in it has been escaped and cut where it was put in.
+/// Turns one of our own errors into a message. Foreign text in it was escaped and cut when it was inserted.
 fn own(error: &dyn std::error::Error) -> Message {
     Message::new(escape_message(&error.to_string()))
 }
@@ -333,12 +334,12 @@ fn run<J: Job>(run: &Run, progress: Arc<Progress>, watch: Watch) -> Result<u8, M
         let by = J::from_bytes(&spec.job).map_or(By::Hash, |job| by(&job.partitioner()));
         say(&summary::render(flags.summary, spec, prepared, &outcome, &progress, (by, times)));
     }
-    // Threads of the job may still run, and end the process until here.
+    // Until here, threads of the job may still run and end the process.
     drop(watch);
     Ok(exit::OK)
 }
 
-/// How a partitioner works, which only its value knows.
+/// Returns how a partitioner works. It takes a value, because the partitioner's type has no name here.
 fn by<J: Job, P: Partition<J>>(_: &P) -> By {
     P::BY
 }

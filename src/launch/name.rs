@@ -9,7 +9,8 @@ use crate::spec::job::NAME_BYTES;
 /// The name of a job whose executable has no usable name.
 const NAMELESS: &str = "job";
 
-/// The job's name: the executable's file name, changed where job names do not allow it.
+/// Returns the job's name: the executable's file name in lower case, with `-` for characters that job names do not
+/// allow.
 pub(super) fn job_name(executable: Option<&OsStr>) -> String {
     let file = executable.and_then(|path| Path::new(path).file_name()).unwrap_or_default();
     let fit = |byte: &u8| match byte.to_ascii_lowercase() {

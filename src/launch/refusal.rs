@@ -14,7 +14,7 @@ use super::message::Message;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{escape, split_hint, with_hint};
 
-/// The command whose own flags stand before a job executable.
+/// The command that takes its own flags before a job executable.
 const SUBMIT: &str = "gristmill submit";
 
 /// Flags of `gristmill submit`, which a job executable does not have.
@@ -39,7 +39,7 @@ pub(crate) struct Typed<'t> {
     pub(crate) args: &'t [OsString],
 }
 
-/// The message of a refused command line: what is wrong, and a hint.
+/// Returns the message of a refused command line: what is wrong, and a hint.
 pub(crate) fn refusal(typed: &Typed, error: &clap::Error) -> Message {
     let at = |kind| text(error, kind);
     let flag = at(ContextKind::InvalidArg).unwrap_or_else(|| "an argument".into());
@@ -105,7 +105,8 @@ pub(crate) fn refusal(typed: &Typed, error: &clap::Error) -> Message {
     Message::new(with_hint(what, Some(hint)))
 }
 
-/// Why a value is refused. Parsers of Rust and of clap say so in terms of the code, not of the value.
+/// Describes why a value is refused. The messages of Rust's and clap's own parsers describe the code rather than the
+/// value.
 fn plain(value: &str, reason: &(dyn Error + 'static)) -> String {
     if reason.is::<ParseIntError>() {
         return format!("`{value}` is not a whole number");
@@ -124,7 +125,7 @@ fn plain(value: &str, reason: &(dyn Error + 'static)) -> String {
     }
 }
 
-/// What is wrong with an argument that the command does not have, and what to do.
+/// Returns what is wrong with an argument that the command does not have, and what to do.
 fn unknown(typed: &Typed, flag: &str, meant: Option<String>) -> (String, Option<String>) {
     if !flag.starts_with('-') {
         return (format!("unexpected additional argument: {flag}"), None);
@@ -151,7 +152,8 @@ fn unknown(typed: &Typed, flag: &str, meant: Option<String>) -> (String, Option<
     (format!("unknown flag {flag}"), hint)
 }
 
-/// The first option of these whose value, which is one of those, begins with a dash, and that value.
+/// Returns the first option, one for which `is_option` holds, that is followed by an argument that begins with a dash
+/// and for which `is_value` holds; and that argument.
 fn dashed_value(
     typed: &Typed,
     is_option: impl Fn(&str) -> bool,
@@ -164,7 +166,7 @@ fn dashed_value(
     Some((dashed[0].clone(), dashed[1].clone()))
 }
 
-/// How an option is given a value that begins with a dash.
+/// Returns the hint on how to give an option a value that begins with a dash.
 fn write_dashed(name: &str, value: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "-_./:,=+@%".contains(c);
     if value.chars().all(is_plain) {
@@ -173,13 +175,13 @@ fn write_dashed(name: &str, value: &str) -> String {
     format!("if `{value}` is the value of {name}, write {name}='{}'", value.replace('\'', r"'\''"))
 }
 
-/// Whether this argument is, or begins with, that flag.
+/// Whether this argument is the flag, or the flag with its value.
 fn is_of(arg: &str, flag: &str) -> bool {
     let Some(rest) = arg.strip_prefix(flag) else { return false };
     rest.is_empty() || rest.starts_with('=') || !flag.starts_with("--")
 }
 
-/// The flag of a command that is written so.
+/// Finds the flag of a command by its written form.
 fn option<'c>(command: &'c Command, flag: &str) -> Option<&'c Arg> {
     command.get_arguments().find(|arg| match flag.strip_prefix("--") {
         Some(long) => arg.get_long() == Some(long),
@@ -214,7 +216,7 @@ mod tests {
 
     use super::*;
 
-    /// The message about a value of `--n` for this type of field.
+    /// Returns the message about a value of `--n` for this type of field.
     fn refused(
         parser: impl clap::builder::IntoResettable<clap::builder::ValueParser>,
         value: &str,

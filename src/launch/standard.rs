@@ -28,8 +28,8 @@ extern "C" fn note() {
     OUTPUT_WAS_CLOSED.store(is_closed(rustix::stdio::stdout()), Ordering::Relaxed);
 }
 
-// SAFETY: each entry of `.init_array` must be a pointer to a function of the C ABI, which the C library calls once, with
-// arguments that such a function may ignore. `note` does nothing that needs the standard library to be initialised.
+// SAFETY: each entry of `.init_array` must be a pointer to a function of the C ABI. The C library calls it once, with
+// arguments that it may ignore. `note` does nothing that needs the standard library to be initialised.
 #[expect(unsafe_code, reason = "later, a closed descriptor looks like a redirection to /dev/null")]
 #[used]
 #[unsafe(link_section = ".init_array")]
@@ -55,13 +55,14 @@ impl fmt::Display for Unusable {
 
 impl std::error::Error for Unusable {}
 
-/// Locks standard output. Fails if nothing that is written to it would arrive.
+/// Locks standard output. Fails if it is closed, or open for reading only.
 pub(crate) fn output() -> io::Result<StdoutLock<'static>> {
     check_output().map_err(io::Error::other)?;
     Ok(io::stdout().lock())
 }
 
-/// Keeps standard output for results alone: whatever this process prints from here on goes to standard error.
+/// Reserves standard output for the result, and returns it. From here on, everything that this process prints goes to
+/// standard error.
 pub(super) fn set_output_aside() -> io::Result<File> {
     /// The first descriptor that is not a standard one.
     const FIRST: i32 = 3;

@@ -1,4 +1,4 @@
-//! What this process has had since its start: its umask, and the signals that were already ignored then.
+//! Reads what this process inherited when it started: its umask and its ignored signals.
 
 use std::sync::OnceLock;
 
@@ -12,12 +12,12 @@ fn status() -> &'static Status {
     STATUS.get_or_init(Status::own)
 }
 
-/// The umask of this process, read without changing it; the usual one if the system does not show it.
+/// Returns the umask of this process without changing it, or the usual one if the system does not show it.
 pub(super) fn umask() -> u32 {
     status().umask().unwrap_or(USUAL)
 }
 
-/// The signals that were already ignored when this process started, with the bit `n - 1` for signal `n`; 0 if the
+/// Returns the signals that were already ignored when this process started, with bit `n - 1` for signal `n`; 0 if the
 /// system does not show them.
 pub(super) fn ignored_signals() -> u64 {
     status().ignored_signals().unwrap_or(0)

@@ -12,7 +12,7 @@ use crate::job::By;
 use crate::spec::{Counters, InputNotes, JobSpec, Repeat, manifest, size};
 use crate::task::{GROUP, MAP_INPUT_RECORDS, MAP_OUTPUT_BYTES, MAP_OUTPUT_RECORDS, PartDone};
 
-/// Facts about a run. Times are in seconds; keys may be added, but none renamed.
+/// Facts about a run. Times are in seconds. Keys may be added, but are never renamed.
 #[derive(Debug, Serialize)]
 struct Summary<'s> {
     job: &'s str,
@@ -28,7 +28,7 @@ struct Summary<'s> {
     reached_again: Value,
     #[serde(skip)]
     notes: Vec<String>,
-    /// Whether the parts are ranges of keys, with the name and bytes of the largest one.
+    /// Name and bytes of the largest part, if the parts are ranges of keys.
     #[serde(skip)]
     largest: Option<(&'s str, u64)>,
     bad_records: u64,
@@ -47,7 +47,7 @@ struct InputRead {
     bytes: u64,
     records: u64,
     splits: u32,
-    /// How files are compressed.
+    /// Compression formats of the files.
     compression: Vec<String>,
 }
 
@@ -81,7 +81,7 @@ struct Beside {
     bytes: u64,
 }
 
-/// A range part is mentioned if it is this many times larger than the average.
+/// The largest range part is mentioned if it is at least this many times as large as the average.
 const SKEW: u64 = 2;
 
 /// Durations of a run.
@@ -92,7 +92,7 @@ pub(super) struct Times {
     pub(super) whole: Duration,
 }
 
-/// The summary in the requested form, with its final line break.
+/// Renders the summary in the requested form, with a final line break.
 pub(super) fn render(
     form: Form,
     spec: &JobSpec,
@@ -159,7 +159,7 @@ pub(super) fn render(
     }
 }
 
-/// The JSON values of `skipped` and `reached_again`, from the input's notes.
+/// Returns the JSON values of `skipped` and `reached_again`, from the input's notes.
 pub(crate) fn notes_json(notes: &InputNotes) -> (Value, Value) {
     let example = |repeat: &Repeat| json!({ "path": repeat.path.to_string(), "first": repeat.first.to_string() });
     let examples: Vec<Value> = notes.repeats.iter().map(example).collect();
@@ -169,7 +169,7 @@ pub(crate) fn notes_json(notes: &InputNotes) -> (Value, Value) {
     )
 }
 
-/// Files, records and bytes of some parts.
+/// Number of files, records and bytes of some parts.
 #[derive(Default)]
 struct Sum {
     files: usize,
@@ -187,7 +187,7 @@ impl Sum {
     }
 }
 
-/// The counters of the manifest, even without a manifest.
+/// Returns the manifest's counters, or the same counters from the outcome if there is no manifest.
 fn counters(outcome: &Outcome) -> Counters {
     if let Some(manifest) = &outcome.manifest {
         return manifest.counters.clone();
@@ -206,7 +206,7 @@ fn timed(phase: Phase, time: Duration) -> Timed {
 
 impl Summary<'_> {
     fn json(&self) -> String {
-        // Its keys are strings and its values plain, so JSON can represent all of it.
+        // The summary has only string keys and plain values, so JSON can represent it.
         let json = serde_json::to_string(self)
             .unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
         format!("{json}\n")
@@ -283,7 +283,7 @@ impl Summary<'_> {
         })
     }
 
-    /// The largest range part, if it is far larger than the others.
+    /// Describes the largest range part, if it is far larger than the average.
     fn skew(&self) -> Option<String> {
         let (name, bytes) = self.largest?;
         let Written { parts, records, bytes: all, .. } = &self.output;
@@ -300,7 +300,7 @@ impl Summary<'_> {
         })
     }
 
-    /// Notes on what a user may not expect.
+    /// Returns notes on facts that a user may not expect.
     fn remarks(&self) -> Vec<String> {
         let mut remarks = Vec::new();
         if self.input.bytes == 0 {

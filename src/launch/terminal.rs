@@ -8,7 +8,7 @@ use rustix::termios::tcgetwinsize;
 const COLUMNS: usize = 80;
 const ROWS: usize = 24;
 
-/// The terminal's current columns and rows; the default size without a terminal.
+/// Returns the terminal's current columns and rows, or the default size if there is no terminal.
 pub(crate) fn size(stream: impl AsFd) -> (usize, usize) {
     let size = tcgetwinsize(stream).ok();
     let known = |number: u16, usual| if number > 0 { usize::from(number) } else { usual };

@@ -1,4 +1,4 @@
-//! Data for the web pages: pages of tasks, a job's settings, what a worker holds, and the artifacts of a job.
+//! Data for the web pages: jobs, their tasks, settings, failures and artifacts, and what a worker holds.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Answers read requests: pages of lists, statistics, recent events, and which master leads.
+//! Answers read requests: which master leads, statistics, recent events, and lists page by page.
 //!
 //! A request locks the state only while it copies one page.
 

@@ -177,7 +177,7 @@ fn elf_problem(head: &[u8]) -> Option<String> {
     else {
         let shown = escape(&head[..head.len().min(4)], TEXT_CHARS_MAX);
         return Some(format!(
-            "begins with `{shown}`, not with an ELF header\nhint: build it for Linux"
+            "does not begin with a complete ELF header: it begins with `{shown}`\nhint: build it for Linux"
         ));
     };
     let found = u16::from_le_bytes([m0, m1]);
@@ -224,9 +224,9 @@ mod tests {
         let table = [
             (head(2, 3, MACHINE.0), None),
             (head(2, 2, MACHINE.0), None),
-            (Vec::new(), Some("not with an ELF header")),
+            (Vec::new(), Some("not begin with a complete ELF header")),
             (b"#!/bin/sh\nexit 0\n123456".to_vec(), Some("begins with `#!/b`")),
-            (head(2, 3, MACHINE.0)[..19].to_vec(), Some("not with an ELF header")),
+            (head(2, 3, MACHINE.0)[..19].to_vec(), Some("a complete ELF header")),
             (head(1, 3, MACHINE.0), Some("64-bit")),
             (head(2, 3, 243), Some("is an ELF file for riscv; workers run on")),
             (head(2, 3, 9_999), Some("machine 9999")),

@@ -8,7 +8,7 @@
 //! └─────────┴─────────┴─────┴───────┘
 //! ```
 //!
-//! A block is a frame around any number of whole records. Its numbers are little-endian:
+//! A block is a frame around one or more whole records. Its numbers are little-endian:
 //!
 //! ```text
 //! 0       1         5            9               13        17
@@ -31,8 +31,8 @@ pub use check::checksum;
 pub use reader::BlockReader;
 pub use writer::BlockWriter;
 
-/// Most raw bytes of a block, unless it holds one larger record: large enough for lz4 to find matches (its window is
-/// as large), small enough for the second-level cache.
+/// Maximum number of raw bytes in a block, unless it holds one larger record: large enough for lz4 to find matches (its
+/// window is as large), small enough for the second-level cache.
 pub const BLOCK_RAW_BYTES: usize = 64 * 1024;
 
 /// The largest record, key and value together, in bytes. A record larger than [`BLOCK_RAW_BYTES`] has a block of its
@@ -42,10 +42,10 @@ pub const RECORD_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Size of a block's frame header.
 pub const FRAME_HEADER_BYTES: usize = 17;
 
-/// The part of the frame header that the checksum covers: everything before the checksum.
+/// Length of the part of the frame header that the checksum covers: everything before the checksum.
 const FRAME_CHECKED_BYTES: usize = 13;
 
-/// The largest LEB128 form of a length below 2³².
+/// Length of the longest LEB128 form of a length below 2³².
 const LENGTH_BYTES_MAX: usize = 5;
 
 /// The raw length of the largest block: one record at its limit.
@@ -61,7 +61,7 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// The byte that represents it in files.
+    /// Returns the byte that represents the codec in files.
     pub const fn code(self) -> u8 {
         match self {
             Codec::Stored => 0,
@@ -69,7 +69,7 @@ impl Codec {
         }
     }
 
-    /// The codec that a byte in a file means, if there is one.
+    /// Returns the codec that a byte in a file represents, if there is one.
     pub const fn from_code(code: u8) -> Option<Self> {
         match code {
             0 => Some(Codec::Stored),
@@ -90,7 +90,7 @@ pub struct Totals {
     pub digest: u64,
 }
 
-/// Why blocks could not be written or read. Offsets are in bytes from the start of the file.
+/// Error of writing or reading blocks. Offsets are in bytes from the start of the file.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Writing failed.
@@ -122,9 +122,9 @@ pub enum Error {
     Truncated {
         /// Where the block begins.
         offset: u64,
-        /// How many bytes it should have, as far as that is known.
+        /// The number of bytes that it should have, as far as known.
         expected: u64,
-        /// How many there are.
+        /// The number of bytes that are there.
         found: u64,
     },
     /// The frame claims a length that no writer would write.
@@ -134,7 +134,7 @@ pub enum Error {
         offset: u64,
         /// The claimed length, raw or stored.
         found: u64,
-        /// The largest that is allowed.
+        /// The largest allowed length.
         limit: u64,
     },
     /// The block was changed after it was written.
@@ -147,7 +147,7 @@ pub enum Error {
         /// The checksum of its bytes.
         found: u32,
     },
-    /// The block holds nothing.
+    /// The block is empty.
     #[error("block at offset {offset} is empty")]
     Empty {
         /// Where the block begins.
@@ -190,11 +190,11 @@ pub enum Error {
         found: u64,
     },
     /// A record's lengths are invalid or extend past the end of its block.
-    #[error("record {record} of the block at offset {offset} extends past the block")]
+    #[error("record {record} (the first is 0) of the block at offset {offset} has invalid lengths")]
     RecordBounds {
         /// Where the block begins.
         offset: u64,
-        /// Which of its records, from 0.
+        /// The number of the record in the block, from 0.
         record: u64,
     },
 }
@@ -293,7 +293,7 @@ mod tests {
         }
     }
 
-    /// A frame with a right checksum around any raw bytes.
+    /// Returns a frame with a correct checksum around any raw bytes.
     fn framed(codec: u8, records: u32, raw_length: u32, stored: &[u8]) -> Vec<u8> {
         let mut frame = vec![codec];
         frame.extend(records.to_le_bytes());
@@ -314,11 +314,11 @@ mod tests {
             (&framed(0, 1, 5, &good), "block at offset 0 has a raw length of 4 bytes, not 5"),
             (
                 &framed(0, 1, 3, &[1, 9, b'k']),
-                "record 0 of the block at offset 0 extends past the block",
+                "record 0 (the first is 0) of the block at offset 0 has invalid lengths",
             ),
             (
                 &framed(0, 1, 2, &[255, 255]),
-                "record 0 of the block at offset 0 extends past the block",
+                "record 0 (the first is 0) of the block at offset 0 has invalid lengths",
             ),
             (&framed(1, 1, 4, &[255]), "block at offset 0 cannot be decompressed"),
             (

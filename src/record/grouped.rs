@@ -7,24 +7,24 @@ use super::probe::{self, Misfit};
 
 /// A key for secondary sort: records with equal `group` go to the same call of reduce, sorted by `order`.
 ///
-/// Its bytes are those of `group`, those of `order` (each in the form they have within other keys), and
-/// the length of the first: one byte, or from 255 on four bytes, big endian, and the byte `ff`.
-/// The length changes no order: where two keys differ, they do so before it.
-/// No group's bytes are a prefix of another's, so keys that begin with the same group bytes are in the same group.
+/// Its bytes are those of `group`, then those of `order` (each in the form that it has within other keys), then the
+/// length of the group's bytes. The length is one byte if it is below 255, else four bytes, big endian, and the byte
+/// `ff`. It does not affect the order, because different keys differ before it. The bytes of a group are never a prefix
+/// of another group's, so keys that begin with the same group bytes are in the same group.
 ///
-/// It is not a serde type itself, so that nothing can take it for a plain key.
+/// It does not implement serde's traits itself, so it cannot be mistaken for a plain key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Grouped<G, S> {
     /// What records are partitioned and grouped by.
     pub group: G,
-    /// What they are sorted by within their group.
+    /// What records are sorted by within their group.
     pub order: S,
 }
 
 /// Types that a job may use as its key: any serde type, or [`Grouped`].
 ///
-/// `'a` is the lifetime of the bytes that a key is read from; its text may borrow from them.
-/// A key type of your own derives both of serde's traits:
+/// `'a` is the lifetime of the bytes that a key is read from; its text may borrow from them. A key type of your own
+/// must derive both `Serialize` and `Deserialize`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a key",
     label = "a key needs both of `#[derive(Serialize, Deserialize)]`",
@@ -32,16 +32,17 @@ pub struct Grouped<G, S> {
             `Grouped` keys"
 )]
 pub trait Key<'a>: Sized {
-    /// The argument of reduce, once per distinct value.
+    /// The key argument of reduce. Reduce is called once for each distinct one.
     type Group;
 
-    /// What accompanies each value: `()` for plain keys.
+    /// The part of the key that accompanies each value; `()` for plain keys.
     type Order;
 
     /// Whether the group is only a part of the key.
     const GROUPED: bool;
 
-    /// Calls `then` with the key's bytes, and how many of them, from the first on, are the group's: all of a plain key's.
+    /// Calls `then` with the key's bytes, and with the number of bytes at their beginning that belong to the group: all
+    /// of them, for a plain key.
     ///
     /// # Errors
     /// As [`key::encode`].
@@ -51,7 +52,7 @@ pub trait Key<'a>: Sized {
         then: impl FnOnce(&[u8], usize) -> R,
     ) -> Result<R, Error>;
 
-    /// The group whose bytes these are, without those that follow in the key.
+    /// Decodes the group from its bytes, without the bytes that follow in the key.
     ///
     /// # Errors
     /// As [`key::decode`].
@@ -63,13 +64,13 @@ pub trait Key<'a>: Sized {
     /// As [`key::decode`].
     fn show_group(bytes: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<String, Error>;
 
-    /// The order within the group, from all of the key's bytes that follow those of the group.
+    /// Decodes the order within the group, from all bytes of the key that follow those of the group.
     ///
     /// # Errors
     /// As [`key::decode`].
     fn decode_order(bytes: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Self::Order, Error>;
 
-    /// The whole key.
+    /// Decodes the whole key.
     ///
     /// # Errors
     /// As [`key::decode`].
@@ -78,10 +79,10 @@ pub trait Key<'a>: Sized {
     /// Checks whether keys of this type can be read back.
     ///
     /// # Errors
-    /// If they surely cannot.
+    /// If they certainly cannot.
     fn probe() -> Result<(), Misfit>;
 
-    /// How many bytes of a key belong to the group; for plain keys all of them, without examining them.
+    /// Returns how many bytes of a key belong to the group. For plain keys these are all bytes, which are not examined.
     ///
     /// # Errors
     /// If the bytes cannot be those of a key.
@@ -190,8 +191,8 @@ where
     }
 }
 
-/// The longest group whose length is stored in one byte. The next number as the last byte means that the length is in
-/// the four bytes before it.
+/// The longest group whose length is stored in one byte. If the last byte is 255, the length is in the four bytes
+/// before it.
 const SHORT_MAX: u8 = 254;
 
 fn write_group_len(length: usize, key: &mut Vec<u8>) -> Result<(), Error> {
@@ -206,7 +207,7 @@ fn write_group_len(length: usize, key: &mut Vec<u8>) -> Result<(), Error> {
     Ok(())
 }
 
-/// What is before the length at the end of `key`, and the length.
+/// Returns the bytes before the length at the end of `key`, and the length.
 fn read_group_len(key: &[u8]) -> Result<(&[u8], usize), Error> {
     let (&last, rest) = key.split_last().ok_or(Error::Truncated)?;
     if last <= SHORT_MAX {

@@ -3,7 +3,7 @@
 //! Folded 64-by-64-bit multiplication, as in wyhash (Wang Yi, public domain), with our own constants. There is no
 //! random seed: if a job runs again, each key must go to the same partition.
 
-/// Number of the hash function, kept beside anything that was partitioned with it.
+/// Version of the hash function, stored with all data that was partitioned with it.
 pub const HASH_VERSION: u16 = 1;
 
 const SEED_A: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -52,8 +52,8 @@ fn fold(a: u64, b: u64) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
-/// The partition, of `parts`, of a key with this hash: its top bits, so that tables ordered by hash are ordered by
-/// partition too.
+/// Returns the partition, below `parts`, of a key with this hash. It is computed from the top bits, so that tables
+/// ordered by hash are ordered by partition too.
 #[inline(always)]
 pub fn partition(hash: u64, parts: u32) -> u32 {
     (((hash >> 32) * u64::from(parts)) >> 32) as u32

@@ -14,11 +14,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename = "$gristmill::Reverse")]
 pub struct Reverse<T>(
-    /// What is sorted.
+    /// The value to sort in reverse.
     pub T,
 );
 
-/// The name by which the key encoding knows a [`Reverse`]; no Rust type can have it by itself.
+/// The name by which the key encoding recognises a [`Reverse`]. No Rust type can have this name by itself.
 pub(super) const SERDE_NAME: &str = "$gristmill::Reverse";
 
 impl<T: PartialOrd> PartialOrd for Reverse<T> {

@@ -3,7 +3,7 @@
 /// The longest key that fits into such an integer.
 pub const SHORT_BYTES: usize = 16;
 
-/// The bytes as a little-endian integer, zero padded. Only the first 16 bytes are looked at.
+/// Loads the first 16 bytes as a little-endian integer, padded with zeros.
 #[inline(always)]
 pub fn load(bytes: &[u8]) -> u128 {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
@@ -13,7 +13,8 @@ pub fn load(bytes: &[u8]) -> u128 {
     load_plain(bytes)
 }
 
-/// Whether sixteen bytes from the slice's start are on one page, so that reading them is safe if the first byte is.
+/// Returns whether sixteen bytes from the slice's start are on one page. Reading them is then safe if reading the first
+/// byte is.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 #[inline(always)]
 fn within_page(bytes: &[u8]) -> bool {
@@ -21,7 +22,8 @@ fn within_page(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.as_ptr() as usize % PAGE_BYTES <= PAGE_BYTES - SHORT_BYTES
 }
 
-/// The same as [`load`] in plain code: for other processors, for page borders, and for the test that compares both.
+/// Does the same as [`load`] in plain code, for other processors, for page borders, and for the test that compares
+/// both.
 pub fn load_plain(bytes: &[u8]) -> u128 {
     let mut padded = [0u8; SHORT_BYTES];
     let len = bytes.len().min(SHORT_BYTES);
@@ -68,7 +70,8 @@ mod masked {
         Masks(masks)
     };
 
-    /// The caller has checked that the slice is not empty and that its first 16 bytes lie on one page.
+    /// Loads the bytes with one masked load. The caller has checked that the slice is not empty and that its first 16
+    /// bytes lie on one page.
     #[inline(always)]
     #[expect(
         unsafe_code,

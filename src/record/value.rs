@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// larger data in files, and emit their names.
 pub const VALUE_BYTES_MAX: usize = 192 << 20;
 
-/// Why a value could not be encoded or decoded.
+/// Error of encoding or decoding a value.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The value's own `Serialize` failed, or bincode does not support the type.
@@ -22,7 +22,7 @@ pub enum Error {
     /// The bytes are not a value of this type.
     #[error("cannot decode a value of {length} bytes: {cause}")]
     Decode {
-        /// How many bytes there were.
+        /// The number of bytes.
         length: usize,
         /// bincode's error.
         cause: bincode::Error,
@@ -30,7 +30,7 @@ pub enum Error {
     /// The value is longer than [`VALUE_BYTES_MAX`].
     #[error("a value of {length} bytes exceeds the limit of {VALUE_BYTES_MAX} bytes")]
     TooLong {
-        /// How many bytes it has.
+        /// The number of its bytes.
         length: usize,
     },
 }
@@ -43,7 +43,7 @@ pub enum Error {
 #[inline]
 pub fn encode_into<V: Serialize + ?Sized>(value: &V, out: &mut Vec<u8>) -> Result<(), Error> {
     let start = out.len();
-    // Without bincode's own limit, because with it every value would be walked twice.
+    // bincode's own limit is not used, because it would traverse every value twice.
     if let Err(cause) = options().serialize_into(&mut *out, value) {
         out.truncate(start);
         return Err(Error::Encode { cause });
@@ -56,7 +56,7 @@ pub fn encode_into<V: Serialize + ?Sized>(value: &V, out: &mut Vec<u8>) -> Resul
     Ok(())
 }
 
-/// The value that these bytes are, all of them; text and byte strings in it may borrow from them.
+/// Decodes one value from all of these bytes. Text and byte strings in it may borrow from them.
 ///
 /// # Errors
 /// If the bytes are not exactly one value of this type, or are more than [`VALUE_BYTES_MAX`].
@@ -67,7 +67,8 @@ pub fn decode<'a, V: Deserialize<'a>>(bytes: &'a [u8]) -> Result<V, Error> {
         return Err(Error::TooLong { length });
     }
     let mut rest = Rest(bytes);
-    // Not bincode's own `deserialize`, which is not inlined: for a count it would take longer than the decoding.
+    // bincode's own `deserialize` is not used, because it is not inlined. For a count, the call would take longer than
+    // the decoding.
     let value = V::deserialize(&mut Deserializer::with_bincode_read(&mut rest, options()));
     match value {
         Ok(value) if rest.0.is_empty() => Ok(value),
@@ -110,7 +111,7 @@ impl std::io::Read for Rest<'_> {
     }
 }
 
-/// Lends text and bytes in place.
+/// Lends text and bytes without copying them.
 impl<'a> BincodeRead<'a> for &mut Rest<'a> {
     #[inline]
     fn forward_read_str<V: Visitor<'a>>(

@@ -2,7 +2,7 @@
 
 use super::text::Text;
 
-/// White space is space, `\t`, `\n`, `\v`, `\f` and `\r`, as in C's `isspace`.
+/// Returns whether a byte is whitespace: space, `\t`, `\n`, `\v`, `\f` or `\r`, as in C's `isspace`.
 #[inline(always)]
 pub fn is_space(byte: u8) -> bool {
     byte == b' ' || byte.wrapping_sub(b'\t') < 5
@@ -19,7 +19,7 @@ pub struct Words<'a> {
     text: &'a [u8],
     /// Where the window begins.
     base: usize,
-    /// Places of the window, not yet taken, at which whitespace begins or ends.
+    /// Positions in the window, not yet taken, at which whitespace begins or ends.
     changes: u64,
     /// Whether the last byte of the window was whitespace.
     after_space: bool,
@@ -33,7 +33,8 @@ impl<'a> Words<'a> {
         words
     }
 
-    /// Finds the changes in the window at `base`. Beyond the text all is whitespace, so that its last word ends.
+    /// Finds the changes in the window at `base`. The bytes beyond the text count as whitespace, so that its last word
+    /// ends.
     #[inline(always)]
     fn look(&mut self) {
         let spaces = match self.text[self.base..].first_chunk::<WINDOW>() {
@@ -44,7 +45,7 @@ impl<'a> Words<'a> {
         self.after_space = spaces >> (WINDOW - 1) == 1;
     }
 
-    /// The place of the next change, or none once all windows have been looked through.
+    /// Returns the position of the next change; `None` after the last window.
     #[inline(always)]
     fn next_change(&mut self) -> Option<usize> {
         while self.changes == 0 {
@@ -73,7 +74,7 @@ impl<'a> Iterator for Words<'a> {
 
 impl std::iter::FusedIterator for Words<'_> {}
 
-/// The window's whitespace, one bit per byte, the first byte's lowest.
+/// Returns the window's whitespace, one bit per byte; the lowest bit is that of the first byte.
 #[inline(always)]
 fn spaces_of_window(window: &[u8; WINDOW]) -> u64 {
     let mut spaces = 0;
@@ -83,7 +84,7 @@ fn spaces_of_window(window: &[u8; WINDOW]) -> u64 {
     spaces
 }
 
-/// The same for what is left of the text at its end, fewer than 64 bytes; all after it counts as whitespace.
+/// Returns the same for the end of the text, fewer than 64 bytes. The bytes after it count as whitespace.
 #[inline(always)]
 fn spaces_of_tail(tail: &[u8]) -> u64 {
     let mut spaces = u64::MAX << tail.len();
@@ -97,7 +98,7 @@ fn spaces_of_tail(tail: &[u8]) -> u64 {
     spaces
 }
 
-/// One bit for each of sixteen bytes, the lowest byte's first.
+/// Returns one bit for each of sixteen bytes; the lowest bit is that of the lowest byte.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 #[expect(
@@ -112,7 +113,7 @@ fn spaces_of_16(bytes: u128) -> u16 {
     // SAFETY: these instructions are SSE2, which every x86-64 processor has; they touch no memory.
     unsafe {
         let bytes = _mm_set_epi64x((bytes >> 64) as i64, bytes as i64);
-        // 9..=13 are the bytes that, less 9, are at most 4.
+        // The bytes 9..=13 are those that are at most 4 after 9 is subtracted.
         let from_tab = _mm_sub_epi8(bytes, _mm_set1_epi8(b'\t' as i8));
         let control = _mm_cmpeq_epi8(_mm_min_epu8(from_tab, _mm_set1_epi8(4)), from_tab);
         let space = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b' ' as i8));
@@ -120,7 +121,7 @@ fn spaces_of_16(bytes: u128) -> u16 {
     }
 }
 
-/// One bit for each of sixteen bytes, the lowest byte's first.
+/// Returns one bit for each of sixteen bytes; the lowest bit is that of the lowest byte.
 #[cfg(not(target_arch = "x86_64"))]
 fn spaces_of_16(bytes: u128) -> u16 {
     bytes

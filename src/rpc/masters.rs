@@ -1,7 +1,7 @@
 //! Requests about masters: list, join, remove, and transfer leadership.
 //!
-//! Every call may be repeated. Calls that only read change nothing, and joining or removing a
-//! master twice has the same effect as once.
+//! Every call may be repeated. Read-only calls change nothing, and joining or removing a master
+//! twice has the same effect as once.
 
 use std::fmt;
 use std::future::Future;

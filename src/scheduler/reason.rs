@@ -110,7 +110,10 @@ impl fmt::Display for Reason {
                 write!(f, "waiting for slots, {done} of {total} {kind}s done")
             }
             Self::Resting { kind, progress: Progress { total, done, .. } } => {
-                write!(f, "pausing before a failed {kind} is retried, {done} of {total} done")
+                write!(
+                    f,
+                    "pausing before a failed {kind} is retried, {done} of {total} {kind}s done"
+                )
             }
             Self::OtherWorker { kind } => {
                 write!(f, "waiting for a slot on another worker, to retry a failed {kind}")

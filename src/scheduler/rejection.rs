@@ -90,7 +90,7 @@ pub enum Rejection {
         timeout_ms: Option<u64>,
     },
     /// The task does not pause, or has failed again since.
-    #[error("{task} has no wait that matches this command")]
+    #[error("{task} is not in the wait that this command would end")]
     NotResting {
         /// As named by the command.
         task: TaskId,

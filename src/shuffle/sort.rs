@@ -12,8 +12,9 @@
 //!
 //! Comparing integers needs no memory accesses to the records. Entries with the same partition and
 //! prefix are sorted again by the next eight bytes of their keys, and so on. Each such level reads
-//! each key once, while comparing keys would read two keys per comparison. Only keys that are still
-//! equal after many levels are compared as a whole. Equal keys stay in the order of their places.
+//! each key once. Comparing whole keys would read two keys per comparison, so only keys that are
+//! still equal after many levels are compared as a whole. Equal keys stay in the order of their
+//! places.
 
 /// Bits of an entry that hold the place of its record.
 const PLACE_BITS: u32 = 48;

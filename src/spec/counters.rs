@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::escape;
 use super::failure::TEXT_CHARS_MAX;
 
-/// Most counters of one attempt or job; further ones are dropped, and the drops are counted.
+/// Maximum number of counters of one attempt or job. Additions to further counters are dropped, and the drops are
+/// counted.
 pub const DISTINCT_MAX: usize = 1_000;
 /// Group of the counter of dropped additions.
 pub const DROPPED_GROUP: &str = "Gristmill";
@@ -16,7 +17,7 @@ pub const DROPPED_NAME: &str = "counters_dropped";
 
 type Groups = BTreeMap<String, BTreeMap<String, u64>>;
 
-/// Counts by group and name, in order; as JSON `{group: {name: n}}`.
+/// Counts by group and name, sorted. The JSON form is `{group: {name: n}}`.
 ///
 /// A count that would overflow stays at `u64::MAX`, which therefore means "at least"; see
 /// [`Counters::saturated`]. Groups and names are escaped and cut at 200 characters.
@@ -27,7 +28,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// No counters.
+    /// Creates an empty set of counters.
     pub fn new() -> Self {
         Self::default()
     }
@@ -56,7 +57,7 @@ impl Counters {
         }
     }
 
-    /// One count; 0 if the counter does not exist.
+    /// Returns one count, or 0 if the counter does not exist.
     pub fn get(&self, group: &str, name: &str) -> u64 {
         self.groups.get(group).and_then(|names| names.get(name)).copied().unwrap_or(0)
     }
@@ -68,7 +69,7 @@ impl Counters {
         })
     }
 
-    /// Whether there are none.
+    /// Whether there are no counters.
     pub fn is_empty(&self) -> bool {
         self.groups.is_empty()
     }
@@ -78,12 +79,12 @@ impl Counters {
         self.iter().any(|(_, _, n)| n == u64::MAX)
     }
 
-    /// Additions that were dropped for lack of room.
+    /// Number of additions that were dropped for lack of room.
     pub fn dropped(&self) -> u64 {
         self.get(DROPPED_GROUP, DROPPED_NAME)
     }
 
-    /// Number of counters, without the one of dropped additions.
+    /// Number of counters, except the one that counts dropped additions.
     fn distinct(&self) -> usize {
         let all: usize = self.groups.values().map(BTreeMap::len).sum();
         all - usize::from(self.dropped() > 0)

@@ -1,8 +1,8 @@
 //! Errors of parsing or checking the shared types: ids, sizes, specs.
 
-/// A text or value that was refused, with what is accepted.
+/// Error of a text or value that is not accepted, with a description of what is accepted.
 ///
-/// Text from outside is already escaped and cut in these fields.
+/// In the fields, text from outside is already escaped and cut.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The text is not an id of the expected kind.
@@ -41,7 +41,7 @@ pub enum Error {
     Field {
         /// The field of the spec.
         field: &'static str,
-        /// What is wrong with it, with the value.
+        /// What is wrong with it, including the value.
         problem: String,
     },
     /// The text is not a size.
@@ -49,7 +49,7 @@ pub enum Error {
     Size {
         /// What was found.
         text: String,
-        /// Why it is refused, and what to write instead.
+        /// Why it is not a size, and what to write instead.
         problem: &'static str,
     },
 }

@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use super::Location;
 
-/// Characters of user text that are ever shown; the rest is cut and an ellipsis says so.
+/// Maximum number of characters of user text that is shown. Longer text is cut and ends with an ellipsis.
 pub const TEXT_CHARS_MAX: usize = 200;
 
-/// Bytes of each text of a failure that are kept, a note about the rest included: far more than is ever shown.
+/// Maximum bytes of each text of a failure, including the note about what was cut: far more than is ever shown.
 const FAILURE_TEXT_BYTES_MAX: usize = 4 << 10;
-/// Lines of a failure's details, and of its log, that are kept, a note about the rest included.
+/// Maximum lines of a failure's details, and of its log, including the note about what was cut.
 const FAILURE_LINES_MAX: usize = 100;
 
-/// Why an attempt ended without winning; `none` while it has not.
+/// Why an attempt ended without winning; [`Cause::None`] if it did not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
@@ -39,13 +39,13 @@ pub enum Cause {
     FetchFailed,
     /// Another attempt at the same task won.
     BackupWon,
-    /// It was stopped for no fault of its own: its job has ended, or its slot was needed.
+    /// It was stopped through no fault of its own: its job has ended, or its slot was needed.
     Killed,
-    /// Its worker's disk was full, or lost what had been written to it.
+    /// Its worker's disk was full, or lost data.
     Disk,
-    /// Its worker could not start it: no memory, processes or descriptors were left, or a fault of the worker's own.
+    /// Its worker could not run it: memory, processes or descriptors ran out, or the worker itself failed.
     WorkerError,
-    /// The masters did not hand out what it needs, or not as it was submitted.
+    /// The masters did not serve an artifact that it needs, or served a damaged one.
     MasterError,
 }
 
@@ -70,7 +70,7 @@ impl Cause {
 }
 
 impl fmt::Display for Cause {
-    /// The name that JSON has too, such as `user_error`.
+    /// Writes the name that JSON uses too, such as `user_error`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::None => "none",
@@ -91,38 +91,39 @@ impl fmt::Display for Cause {
     }
 }
 
-/// What a failure is about, where its cause leaves that open.
+/// The subject of a failure, where its cause leaves that open.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum About {
-    /// The cause says it all, or nothing more is known.
+    /// The cause says everything, or nothing more is known.
     #[default]
     Nothing,
-    /// An input that is not there, cannot be read, or has changed.
+    /// An input is missing, or cannot be read or used.
     Input,
-    /// The output's place, where it cannot be written to, or is not shared.
+    /// The output cannot be written to its place, or its place is not shared by the workers.
     Output,
-    /// A disk that is full.
+    /// A disk is full.
     FullDisk,
-    /// Versions that do not fit each other.
+    /// Two versions are incompatible.
     Version,
-    /// A map that gave other output when it ran again.
+    /// A map produced different output when it ran again.
     OtherOutput,
-    /// An input whose content is not what the job needs, or has changed: every attempt fails of it, wherever it runs.
+    /// The content of an input is not what the job needs, or has changed. Every attempt fails because of it, on any
+    /// worker.
     BadInput,
-    /// The output's place, where something came to be while the job ran: no commit can ever publish there.
+    /// Something else exists at the output's place, so no commit can ever publish there.
     OutputTaken,
-    /// What the job has staged, which is damaged or contradicts itself: no commit can ever publish it.
+    /// The staged output is damaged or contradicts itself, so no commit can ever publish it.
     StagedDamaged,
-    /// What the job has staged, which the commit does not find: it was removed, or its file system is not mounted there.
+    /// The commit does not find the staged output: it was removed, or its file system is not mounted there.
     StagedMissing,
 }
 
 impl About {
-    /// Whether every other attempt would fail in the same way, whichever worker runs it and whatever a user changes
-    /// outside the job.
+    /// Whether every other attempt would fail in the same way, on any worker and whatever a user changes outside the
+    /// job.
     pub fn is_permanent(self) -> bool {
         match self {
             Self::BadInput | Self::OutputTaken | Self::StagedDamaged => true,
@@ -137,27 +138,27 @@ impl About {
     }
 }
 
-/// One failure, as structured on its last hop as on its first.
+/// A failure as structured data, all the way from the executor to the user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// Its kind.
     pub cause: Cause,
-    /// What it is about, where that does not say it.
+    /// Its subject, where the cause does not name it.
     pub about: About,
-    /// What user code or the framework said; escape it before showing it.
+    /// The message of user code or of the framework. Escape it before showing it.
     pub message: String,
-    /// `file:line` of the user code that failed, where known.
+    /// `file:line` of the user code that failed, if known.
     pub at: Option<String>,
-    /// The record that was being worked on, where there was one.
+    /// The record that was being processed, if any.
     pub record: Option<RecordRef>,
-    /// Further lines, the most telling first.
+    /// Further lines, the most informative first.
     pub details: Vec<String>,
     /// The last lines that the attempt printed, escaped.
     pub log: Vec<String>,
 }
 
 impl Failure {
-    /// A failure with only a cause and a message.
+    /// Creates a failure with only a cause and a message.
     pub fn new(cause: Cause, message: impl Into<String>) -> Self {
         Self {
             cause,
@@ -170,7 +171,7 @@ impl Failure {
         }
     }
 
-    /// The same, about this.
+    /// Sets what the failure is about.
     #[must_use]
     pub fn about(self, about: About) -> Self {
         Self { about, ..self }
@@ -205,10 +206,10 @@ fn cut(text: &mut String) {
     }
 }
 
-/// A record of the input, by where it begins, with its first bytes.
+/// A reference to a record of the input: its place and its first bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordRef {
-    /// The file it is in.
+    /// The file that contains it.
     pub location: Location,
     /// Where it begins, in bytes from the start of the file (after decompression).
     pub offset: u64,
@@ -216,7 +217,7 @@ pub struct RecordRef {
     pub excerpt: Vec<u8>,
 }
 
-/// Foreign text made fit for a terminal, a log line or a page: at most `max` characters.
+/// Escapes foreign text for a terminal, a log line or a page, and cuts it to at most `max` characters.
 ///
 /// Tabs and line ends become `\t`, `\n`, `\r`; other control characters, invisible characters that
 /// change the direction or the line of text, and bytes that are not UTF-8 become `\xNN`. Longer
@@ -225,7 +226,7 @@ pub struct RecordRef {
 pub fn escape(bytes: &[u8], max: usize) -> String {
     let mut shown = String::new();
     let mut length = 0;
-    // Where to cut back to, should the text turn out too long: the last end that leaves room for `…`.
+    // Where to cut if the text turns out to be too long: the last end of a piece that leaves room for `…`.
     let mut cut = 0;
     for piece in pieces(bytes) {
         let piece_length = piece.chars().count();
@@ -245,7 +246,7 @@ pub fn escape(bytes: &[u8], max: usize) -> String {
     shown
 }
 
-/// Foreign text of any length and many lines made fit for a terminal: as [`escape`], but line ends and tabs stay.
+/// Escapes foreign text of any length for a terminal, like [`escape`], but keeps line ends and tabs.
 pub fn escape_text(bytes: &[u8]) -> String {
     let mut shown = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
@@ -262,7 +263,7 @@ pub fn escape_text(bytes: &[u8]) -> String {
     shown
 }
 
-/// Each character as shown, or each invalid byte as `\xNN`.
+/// Splits text into its characters, escaped where necessary, and its invalid bytes, written as `\xNN`.
 fn pieces(bytes: &[u8]) -> impl Iterator<Item = String> {
     bytes.utf8_chunks().flat_map(|chunk| {
         let valid = chunk.valid().chars().map(|character| match character {
@@ -281,7 +282,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!(r"\x{byte:02x}")).collect()
 }
 
-/// Whether showing it could change how the text around it is displayed.
+/// Whether a character could change how the text around it is displayed.
 pub fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(character,

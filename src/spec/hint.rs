@@ -6,10 +6,11 @@ use super::failure::TEXT_CHARS_MAX;
 /// Separates a message from its hint.
 const HINT: &str = "\nhint: ";
 
-/// Most characters of our message, and of its hint, that are shown. Foreign text in it was cut when it was inserted.
+/// Maximum number of characters of our own message, and of its hint, that is shown. Foreign text in it was already cut
+/// when it was inserted.
 const OWN_CHARS_MAX: usize = 10 * TEXT_CHARS_MAX;
 
-/// Splits a message from its hint. Several hints, from nested errors, become one.
+/// Splits a message from its hint. Joins several hints, from nested errors, into one.
 pub fn split_hint(text: &str) -> (&str, Option<String>) {
     match text.split_once(HINT) {
         Some((message, hint)) => (message, Some(hint.replace(HINT, "; "))),
@@ -17,29 +18,29 @@ pub fn split_hint(text: &str) -> (&str, Option<String>) {
     }
 }
 
-/// The message without its hint, escaped for a terminal or a page like [`escape`].
+/// Returns the message without its hint, escaped for a terminal or a page like [`escape`].
 pub fn escape_what(text: &str) -> String {
     escape(split_hint(text).0.as_bytes(), OWN_CHARS_MAX)
 }
 
-/// The hint of a message, if any, escaped for a terminal or a page like [`escape`].
+/// Returns the hint of a message, if any, escaped for a terminal or a page like [`escape`].
 pub fn escape_hint(text: &str) -> Option<String> {
     split_hint(text).1.map(|hint| escape(hint.as_bytes(), OWN_CHARS_MAX))
 }
 
-/// A message escaped for a terminal or a page like [`escape`], with its hint on a line of its own. Each is cut
-/// separately, so a long message never removes its hint.
+/// Escapes a message for a terminal or a page like [`escape`], with its hint on a line of its own. Each is cut
+/// separately, so a long message never loses its hint.
 pub fn escape_message(text: &str) -> String {
     with_hint(escape_what(text), escape_hint(text))
 }
 
-/// Inserts a place after the error and before the hint.
+/// Inserts a place between a message and its hint.
 pub fn add_place(text: &str, place: impl std::fmt::Display) -> String {
     let (message, hint) = split_hint(text);
     with_hint(format!("{message}: {place}"), hint)
 }
 
-/// A message with this hint, or without one.
+/// Appends the hint, if any, to a message.
 pub fn with_hint(message: String, hint: Option<String>) -> String {
     match hint {
         Some(hint) => message + HINT + &hint,

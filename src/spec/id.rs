@@ -45,7 +45,7 @@ pub struct TaskId {
 /// One try at a task; the scheduler numbers them from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttemptId {
-    /// The task it tries.
+    /// The task.
     pub task: TaskId,
     /// The number of the try, from 1.
     pub number: u32,
@@ -79,21 +79,21 @@ impl TaskKind {
         }
     }
 
-    /// The kind with this letter.
+    /// Returns the kind with this letter.
     pub fn from_letter(letter: char) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.letter() == letter)
     }
 }
 
 impl TaskId {
-    /// The attempt at this task with this number.
+    /// Returns the attempt at this task with this number.
     pub fn attempt(self, number: u32) -> AttemptId {
         AttemptId { task: self, number }
     }
 }
 
 impl JobId {
-    /// The task of this job with this kind and index.
+    /// Returns the task of this job with this kind and index.
     pub fn task(self, kind: TaskKind, index: u32) -> TaskId {
         TaskId { job: self, kind, index }
     }
@@ -146,7 +146,7 @@ impl fmt::Display for Nonce {
     }
 }
 
-/// A decimal number in its only accepted spelling: digits, without a sign or a leading zero.
+/// Parses a decimal number in its only accepted spelling: digits, without a sign or a leading zero.
 fn number<N: FromStr>(text: &str) -> Option<N> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let canonical = text == "0" || !text.starts_with('0');
@@ -186,7 +186,7 @@ fn nonce(text: &str) -> Option<Nonce> {
     if hex { u128::from_str_radix(text, 16).ok().map(Nonce) } else { None }
 }
 
-/// Implements `FromStr` for an id and makes serde use its written form, without allocating on reading.
+/// Implements `FromStr` for an id and makes serde use its written form, without allocating when reading.
 macro_rules! written_form {
     ($($id:ident $parse:ident $what:literal $example:literal;)*) => {$(
         impl FromStr for $id {

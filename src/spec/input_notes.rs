@@ -7,11 +7,11 @@ use super::Location;
 /// Input that was skipped, and files that were reached more than once.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputNotes {
-    /// Files skipped because their name, or that of a folder above them, begins with `.` or `_`.
+    /// Number of files skipped because their name, or that of a folder above them, begins with `.` or `_`.
     pub hidden: u64,
-    /// Skipped pipes, sockets and devices.
+    /// Number of skipped pipes, sockets and devices.
     pub special: u64,
-    /// Further paths to files that are read only once.
+    /// Number of additional paths to files that are read only once.
     pub repeated: u64,
     /// The first [`REPEATS_MAX`] of these paths; a folder represents all files in it.
     pub repeats: Vec<Repeat>,
@@ -26,11 +26,11 @@ pub struct Repeat {
     pub first: Location,
 }
 
-/// Most repeats that notes name.
+/// Maximum number of repeats that the notes name.
 pub const REPEATS_MAX: usize = 5;
 
 impl InputNotes {
-    /// The notes as sentences without a full stop, one for each kind; none if there is nothing to say.
+    /// Returns the notes as sentences without a full stop, one for each kind; empty if there is nothing to report.
     pub fn sentences(&self) -> Vec<String> {
         let mut sentences = Vec::new();
         if self.hidden > 0 {

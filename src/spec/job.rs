@@ -8,17 +8,17 @@ use serde::{Deserialize, Serialize};
 use super::failure::TEXT_CHARS_MAX;
 use super::{Digest, Error, Location, escape};
 
-/// Most parts of one job's output; each costs a file and, in every map output, an index entry.
+/// Number of parts of one job's output. Each costs a file and, in every map output, an index entry.
 pub const REDUCERS: RangeInclusive<u64> = 1..=10_000;
-/// Bytes of input per map task: below the range tasks are all overhead, above it they cannot be balanced.
+/// Bytes of input per map task. Smaller tasks would be all overhead, and larger ones could not be balanced.
 pub const SPLIT_BYTES: RangeInclusive<u64> = 1 << 10..=1 << 40;
-/// Bytes of memory for all buffers: with less, the smallest sort buffer and merge do not fit.
+/// Bytes of memory for all buffers. With less, the smallest sort buffer and merge would not fit.
 pub const MEMORY_BYTES: RangeInclusive<u64> = 16 << 20..=16 << 40;
-/// Most inputs of one spec, after the shell but before folders and globs are expanded.
+/// Number of inputs of one spec, after expansion by the shell but before folders and globs are expanded.
 pub const INPUTS: RangeInclusive<u64> = 1..=100_000;
-/// Most bytes of the job value: it is sent to every attempt and stored in the log.
+/// Bytes of the job value, which is sent to every attempt and stored in the log.
 pub const JOB_BYTES: RangeInclusive<u64> = 0..=1 << 20;
-/// Most files that the job value names; each is sent as a whole, and every task opens it.
+/// Number of files that the job value names. Each is sent as a whole, and every task opens it.
 pub const SIDE_FILES: RangeInclusive<u64> = 0..=1_000;
 /// Bytes of a job's name.
 pub const NAME_BYTES: RangeInclusive<usize> = 1..=63;
@@ -28,7 +28,7 @@ pub const NAME_BYTES: RangeInclusive<usize> = 1..=63;
 pub struct InputSpec {
     /// Which of the job's kinds of input it belongs to, from 0; a job with one kind has only 0.
     pub source: u32,
-    /// What was named.
+    /// The path, pattern or `-`.
     pub location: Location,
 }
 
@@ -37,35 +37,36 @@ pub struct InputSpec {
 pub struct SideFileSpec {
     /// Its path at submission, under which the job value names it.
     pub name: Location,
-    /// Where the holder of this spec finds its bytes; in an executor's spec, its worker's copy.
+    /// Path at which the process that holds this spec finds the bytes: in an executor's spec, the worker's copy.
     pub location: Location,
-    /// The artifact with its bytes; none before the job is submitted.
+    /// The artifact with its bytes; `None` before the job is submitted.
     pub digest: Option<Digest>,
 }
 
-/// One MapReduce run: what to run on what.
+/// The description of a MapReduce run: which job to run, on which input, with which settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobSpec {
     /// Name for people, `[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?`.
     pub name: String,
     /// Inputs in the order given.
     pub inputs: Vec<InputSpec>,
-    /// The output folder; without one, records go to standard output.
+    /// The output folder. If `None`, records go to standard output.
     pub output: Option<Location>,
     /// Whether an earlier output of gristmill may be replaced.
     pub overwrite: bool,
-    /// Number of parts; without one, a function of the input's size.
+    /// Number of parts. If `None`, a function of the input's size.
     pub reducers: Option<u32>,
-    /// Bytes per map task; without one, a function of the input's size.
+    /// Bytes per map task. If `None`, a function of the input's size.
     pub split_bytes: Option<u64>,
     /// Bytes for all buffers: of the whole run if embedded, of one attempt on a cluster.
     pub memory_bytes: u64,
-    /// Whether the submitter gave them. A worker lowers a default to what it has, and does not get an attempt of a job
-    /// that was given more.
+    /// Whether the submitter set `memory_bytes`. If not, a worker lowers the default to the memory that it has. If so,
+    /// a worker with less memory gets no attempts of this job.
     pub memory_is_given: bool,
-    /// Records that may fail and be set aside before the job fails.
+    /// Number of records that may fail and be set aside before the job fails.
     pub max_bad_records: u64,
-    /// The submitter's umask: permission bits withheld from files and folders of the output, wherever they are made.
+    /// The submitter's umask: permission bits withheld from files and folders of the output, on whichever machine they
+    /// are created.
     pub umask: u32,
     /// Whether the output must be on stable storage before it counts as published.
     pub sync: bool,
@@ -77,7 +78,7 @@ pub struct JobSpec {
     pub invocation: Invocation,
 }
 
-/// How a job was called, for people. It decides only whether two submissions are the same.
+/// The command line of a job, for people. Apart from display, it only decides whether two submissions are the same.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invocation {
     /// The executable's file name, escaped and cut.
@@ -92,7 +93,7 @@ impl JobSpec {
     /// Checks every field against its limits.
     ///
     /// # Errors
-    /// Names the first field that is wrong, its value and what is accepted.
+    /// The first field that is wrong, with its value and what is accepted.
     pub fn validate(&self) -> Result<(), Error> {
         check_name(&self.name)?;
         within("inputs", self.inputs.len() as u64, INPUTS)?;
@@ -137,7 +138,7 @@ fn check_location(field: &'static str, location: &Location) -> Result<(), Error>
 /// Checks a job's name against its grammar, `[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?`.
 ///
 /// # Errors
-/// Shows the first character that is wrong and its position, counted from 1.
+/// The first character that is wrong and its position, counted from 1.
 pub fn check_name(name: &str) -> Result<(), Error> {
     let bad = |problem| Err(Error::Name { name: escape(name.as_bytes(), TEXT_CHARS_MAX), problem });
     let shown = |character: char| escape(character.to_string().as_bytes(), TEXT_CHARS_MAX);
@@ -163,7 +164,7 @@ pub fn check_name(name: &str) -> Result<(), Error> {
 
 #[cfg(test)]
 impl JobSpec {
-    /// A spec of one input file for tests, with all defaults.
+    /// Creates a spec with one input file for tests, with all defaults.
     pub(crate) fn example() -> Self {
         Self {
             name: "wordcount".into(),

@@ -9,12 +9,12 @@ pub const FILE_NAME: &str = "_MANIFEST.json";
 /// The folder for bad records, inside the output folder.
 pub const BAD_FOLDER: &str = "_bad/";
 
-/// What a job wrote: its parts in order, their totals, and the job's counters.
+/// Contents of a job's output: its parts in order, their totals, and the job's counters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The job's name.
     pub job: String,
-    /// When it was published, as RFC 3339 in UTC.
+    /// Time of publication, as RFC 3339 in UTC.
     pub created: String,
     /// The parts, in partition order, then side outputs and files of bad records.
     pub parts: Vec<Part>,
@@ -24,7 +24,7 @@ pub struct Manifest {
     pub bytes: u64,
     /// The sum of the winning attempts' counters.
     pub counters: Counters,
-    /// The job's nonce, where several processes may publish and one must find out that another has.
+    /// The job's nonce, if several processes may publish: it shows each of them whether another has published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nonce: Option<Nonce>,
 }
@@ -36,7 +36,7 @@ pub struct Part {
     pub name: String,
     /// Length in bytes.
     pub bytes: u64,
-    /// Records in it.
+    /// Number of records in it.
     pub records: u64,
     /// CRC-32C of its bytes, written as 8 hexadecimal digits.
     #[serde(with = "hex")]
@@ -44,7 +44,7 @@ pub struct Part {
 }
 
 impl Manifest {
-    /// The manifest of these parts, with their totals.
+    /// Creates the manifest of these parts, with their totals.
     pub fn new(job: String, created: String, parts: Vec<Part>, counters: Counters) -> Self {
         let mut manifest =
             Self { job, created, parts, records: 0, bytes: 0, counters, nonce: None };
@@ -53,12 +53,12 @@ impl Manifest {
         manifest
     }
 
-    /// The sum over all parts that are output.
+    /// Sums a value over all parts, except those of bad records.
     pub fn total(&self, of: fn(&Part) -> u64) -> u64 {
         self.parts.iter().filter(|part| !part.is_bad()).map(of).fold(0, u64::saturating_add)
     }
 
-    /// How many bad records were set aside.
+    /// Number of bad records that were set aside.
     pub fn bad_records(&self) -> u64 {
         let bad = self.parts.iter().filter(|part| part.is_bad());
         bad.map(|part| part.records).fold(0, u64::saturating_add)
@@ -77,7 +77,7 @@ pub fn is_bad(name: &str) -> bool {
     name.starts_with(BAD_FOLDER)
 }
 
-/// A checksum as 8 hexadecimal digits.
+/// Serialization of a checksum as 8 hexadecimal digits.
 mod hex {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};

@@ -5,21 +5,21 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-/// Largest number of attempts for a task; what fails 100 times will fail again.
+/// Accepted limits of failed attempts. A task that has failed 100 times will fail again.
 pub const MAX_ATTEMPTS: RangeInclusive<u32> = 1..=100;
-/// Priorities; a job with a higher one gets free slots first.
+/// Accepted priorities. A job with a higher one gets free slots first.
 pub const PRIORITY: RangeInclusive<u8> = 0..=9;
-/// Milliseconds without progress after which an attempt is stopped: up to a week.
+/// Accepted milliseconds without progress after which an attempt is stopped: up to a week.
 pub const TASK_TIMEOUT_MS: RangeInclusive<u64> = 1..=7 * 24 * 3_600_000;
 
 /// Options of a submission; the defaults are those of a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobOptions {
-    /// Failed attempts of one task that fail the job, within [`MAX_ATTEMPTS`].
+    /// Number of failed attempts of one task that makes the job fail, within [`MAX_ATTEMPTS`].
     pub max_attempts: u32,
     /// Priority for free slots, within [`PRIORITY`]; the higher one goes first.
     pub priority: u8,
-    /// How long an attempt may show no progress, within [`TASK_TIMEOUT_MS`]; without one, forever.
+    /// Milliseconds that an attempt may take without progress, within [`TASK_TIMEOUT_MS`]; `None` for no limit.
     pub task_timeout_ms: Option<u64>,
     /// Whether slow attempts get a backup. Off for jobs whose attempts have side effects.
     pub backups: bool,

@@ -6,32 +6,32 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// For `#[serde(with = "path_bytes")]`.
+/// Serializes a path, for `#[serde(with = "path_bytes")]`.
 ///
 /// # Errors
-/// Those of the serializer.
+/// The serializer's errors.
 pub fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     path.as_os_str().as_bytes().serialize(serializer)
 }
 
-/// For `#[serde(with = "path_bytes")]`.
+/// Deserializes a path, for `#[serde(with = "path_bytes")]`.
 ///
 /// # Errors
-/// Those of the deserializer.
+/// The deserializer's errors.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
     Ok(OsString::from_vec(Vec::deserialize(deserializer)?).into())
 }
 
-/// The same for a path that may be absent.
+/// Serialization of a path that may be absent.
 pub mod option {
     use super::{
         Deserialize, Deserializer, OsStrExt, OsString, OsStringExt, PathBuf, Serialize, Serializer,
     };
 
-    /// For `#[serde(with = "path_bytes::option")]`.
+    /// Serializes an optional path, for `#[serde(with = "path_bytes::option")]`.
     ///
     /// # Errors
-    /// Those of the serializer.
+    /// The serializer's errors.
     pub fn serialize<S: Serializer>(
         path: &Option<PathBuf>,
         serializer: S,
@@ -39,10 +39,10 @@ pub mod option {
         path.as_ref().map(|path| path.as_os_str().as_bytes()).serialize(serializer)
     }
 
-    /// For `#[serde(with = "path_bytes::option")]`.
+    /// Deserializes an optional path, for `#[serde(with = "path_bytes::option")]`.
     ///
     /// # Errors
-    /// Those of the deserializer.
+    /// The deserializer's errors.
     pub fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<PathBuf>, D::Error> {

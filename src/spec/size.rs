@@ -18,19 +18,19 @@ const UNITS: [(&str, u64); 11] = [
     ("B", 1),
 ];
 
-/// How many of [`UNITS`] are binary.
+/// Number of [`UNITS`] that are binary.
 const BINARY_UNITS: usize = 5;
 
-/// Digits after the point; more would say nothing about bytes of a petabyte.
+/// Maximum number of digits after the decimal point. Further ones would be far less than a byte, even in PiB.
 const FRACTION_DIGITS_MAX: usize = 18;
 
-/// Bytes of a size such as `256MiB`, `1.5GB` or `10B`; parts of a byte are cut off.
+/// Parses a size such as `256MiB`, `1.5GB` or `10B` into bytes. A fraction of a byte is cut off.
 ///
 /// Units are `B`, `KB` to `PB` (powers of 1000) and `KiB` to `PiB` (powers of 1024), in upper or
 /// lower case.
 ///
 /// # Errors
-/// Says why the text is refused: no unit, an unknown one, not a number, negative, too large.
+/// Why the text is not a size: no unit, an unknown unit, not a number, negative, too many digits or too large.
 pub fn parse(text: &str) -> Result<u64, Error> {
     let refuse = |problem| Error::Size { text: escape(text.as_bytes(), TEXT_CHARS_MAX), problem };
     if text.starts_with('-') {
@@ -56,7 +56,7 @@ pub fn parse(text: &str) -> Result<u64, Error> {
         .ok_or_else(|| refuse("is too large\nhint: write at most 16383PiB"))
 }
 
-/// `whole.fraction` times `factor`, unless it does not fit.
+/// Multiplies `whole.fraction` by `factor`; `None` if the result is too large.
 fn bytes(whole: &str, fraction: &str, factor: u64) -> Option<u64> {
     let scale = 10u128.pow(u32::try_from(fraction.len()).ok()?);
     let whole = u128::from(whole.parse::<u64>().ok()?) * u128::from(factor);
@@ -64,8 +64,8 @@ fn bytes(whole: &str, fraction: &str, factor: u64) -> Option<u64> {
     u64::try_from(whole + part).ok()
 }
 
-/// A number of bytes for people, in the largest binary unit that fits, with at most one decimal
-/// (cut, not rounded).
+/// Formats a number of bytes for people, in the largest binary unit that fits, with at most one decimal (cut, not
+/// rounded).
 pub fn format(bytes: u64) -> String {
     let unit = UNITS[..BINARY_UNITS].iter().find(|(_, factor)| bytes >= *factor);
     let Some(&(name, factor)) = unit else { return format!("{bytes}B") };

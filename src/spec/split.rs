@@ -12,8 +12,8 @@ use super::failure::TEXT_CHARS_MAX;
 
 /// A place that input is read from or output is written to; `-` is a standard stream.
 ///
-/// Holds the bytes that the operating system knows it by, so a path that is not UTF-8 survives
-/// serialization. Ordered by those bytes. `Display` escapes, and cuts at 200 characters.
+/// Holds the path's bytes as the operating system uses them, so a path that is not UTF-8 survives serialization.
+/// Locations are ordered by these bytes. `Display` escapes them, and cuts the text at 200 characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Location(Vec<u8>);
@@ -34,7 +34,7 @@ impl Location {
         Path::new(OsStr::from_bytes(&self.0))
     }
 
-    /// The bytes that the operating system knows it by.
+    /// The path's bytes as the operating system uses them.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -65,15 +65,15 @@ pub struct FileIdentity {
     pub changed_ns: u64,
 }
 
-/// The bytes `start..end` of one input file, with what identifies the file's content.
+/// The bytes `start..end` of one input file, with the metadata that identifies the file's content.
 ///
-/// `size`, `modified_ns` and `identity` are those seen when the input was listed. An attempt that
-/// finds others must fail rather than read a file that has changed during the job.
+/// `size`, `modified_ns` and `identity` are the values at the time when the input was listed. An attempt that finds
+/// different values must fail rather than read a file that has changed during the job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileRange {
     /// The file.
     pub location: Location,
-    /// Which of the job's inputs it was listed for, from 0.
+    /// Which of the job's kinds of input it was listed for, from 0.
     pub source: u32,
     /// First byte.
     pub start: u64,
@@ -83,7 +83,7 @@ pub struct FileRange {
     pub size: u64,
     /// Time of the last modification when it was listed, in nanoseconds since 1970.
     pub modified_ns: u64,
-    /// Which file it was when it was listed.
+    /// Identity of the file when it was listed.
     pub identity: FileIdentity,
 }
 
@@ -102,7 +102,7 @@ pub struct Split {
 }
 
 impl Split {
-    /// Length of all ranges together in bytes.
+    /// Total length of all ranges in bytes.
     pub fn bytes(&self) -> u64 {
         self.ranges.iter().fold(0, |sum, range| sum.saturating_add(range.bytes()))
     }

@@ -4,23 +4,23 @@ use serde::{Deserialize, Serialize};
 
 use super::escape;
 
-/// Most keys that one reduce reports.
+/// Maximum number of keys that one reduce reports.
 const HOT_KEYS_MAX: usize = 5;
-/// Bytes of an encoded key that are kept for display. A longer key may not be decodable.
+/// Maximum bytes of an encoded key that are kept for display. A longer key may not be decodable.
 const KEPT_BYTES_MAX: usize = 1 << 10;
-/// Characters of a shown key.
+/// Maximum characters of a shown key.
 const SHOWN_CHARS_MAX: usize = 100;
 
 /// What a task has read, written and used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Bytes read: of the input by a map, of all maps' output by a reduce, decompressed.
+    /// Bytes read, decompressed: by a map from the input, by a reduce from the map outputs.
     pub bytes_in: u64,
     /// Records read.
     pub records_in: u64,
     /// Bytes written, as stored: a map's output, or the parts of a reduce or of a map-only job.
     pub bytes_out: u64,
-    /// Records written: pairs that a map has emitted, or records of the parts.
+    /// Records written: pairs emitted by a map, or records in the parts.
     pub records_out: u64,
     /// Files spilled for lack of memory: sorted runs of a map, merged runs of a reduce.
     pub spills: u64,
@@ -33,11 +33,11 @@ pub struct Usage {
 pub struct Volume {
     /// What it has read, written and used.
     pub usage: Usage,
-    /// Of a reduce, the keys that had most records, at least two each, the hottest first.
+    /// A reduce's keys with the most records, at least two each, the hottest first.
     pub hottest: Vec<HotKey>,
 }
 
-/// A key, and how many records it has brought to its reduce.
+/// A key, and the number of its records in its reduce.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HotKey {
     /// The key as people read it, escaped and cut.
@@ -53,7 +53,7 @@ impl From<Usage> for Volume {
 }
 
 impl Volume {
-    /// The volume of a task that reads this many bytes of the input.
+    /// Returns the volume of a task that reads this many bytes of the input.
     pub fn of_bytes(bytes_in: u64) -> Self {
         Usage { bytes_in, ..Usage::default() }.into()
     }
@@ -67,10 +67,10 @@ impl Volume {
     }
 }
 
-/// The keys with most records, collected while keys come one after the other.
+/// Collects the keys with the most records from a sequence of keys.
 #[derive(Debug, Clone, Default)]
 pub struct Hottest {
-    /// The beginning of each encoded key, and its number of records.
+    /// The first bytes of each encoded key, and its number of records.
     keys: Vec<(Vec<u8>, u64)>,
 }
 
@@ -95,7 +95,7 @@ impl Hottest {
         self.keys.truncate(HOT_KEYS_MAX);
     }
 
-    /// The hottest first, formatted by `show`; if that fails, as text or bytes.
+    /// Returns the keys, the hottest first, formatted by `show`. If it returns `None`, a key is shown as text or bytes.
     pub fn into_keys(self, show: impl Fn(&[u8]) -> Option<String>) -> Vec<HotKey> {
         let keys = self.keys.into_iter().map(|(key, records)| {
             let shown = show(&key).unwrap_or_else(|| text_or_bytes(&key));

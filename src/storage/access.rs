@@ -42,7 +42,7 @@ impl Access {
         Ok(Some(Self { mode, uid: facts.uid(), gid: facts.gid(), acls: acls.collect() }))
     }
 
-    /// Applies the rights to `folder`, a new one of ours, as far as this user may; the owner can still move it
+    /// Applies the rights to our new `folder`, as far as this user is permitted to. The owner can still move the folder
     /// afterwards. Files in it get the group that they would have if they had been created there.
     pub(super) fn give(&mut self, folder: &Path) -> io::Result<()> {
         let own = fs::symlink_metadata(folder)?;

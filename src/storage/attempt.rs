@@ -31,7 +31,7 @@ impl Attempts {
         Ok(AttemptFolder { name: name.to_owned(), path, sync: self.sync, is_made })
     }
 
-    /// The folder of the attempt of this name.
+    /// Returns the path of the folder of the attempt with this name.
     pub(super) fn folder(&self, name: &str) -> Result<PathBuf, Error> {
         check_attempt_name(name)?;
         Ok(self.path.join(name))
@@ -53,13 +53,13 @@ impl Attempts {
 }
 
 /// The folder that one attempt writes to. It is created with the first part, since most maps write none. Its parents
-/// are never created: an attempt that outlives its run cannot bring back what was swept.
+/// are never created, so an attempt that outlives its run cannot recreate a swept folder.
 #[derive(Debug)]
 pub struct AttemptFolder {
     name: String,
     path: PathBuf,
     sync: bool,
-    /// Locked while the folder is created, so that no part is begun earlier.
+    /// Locked while the folder is created, so that no part is begun before the folder exists.
     is_made: Mutex<bool>,
 }
 
@@ -84,8 +84,8 @@ impl AttemptFolder {
     /// Begins a part called `name`: a file name, or one below one folder, such as `_bad/part-00000.jsonl`.
     ///
     /// # Errors
-    /// A name that is not a file name, or that the attempt has used; with the first part, an attempt's name that is
-    /// taken; a run that has ended; the system's error.
+    /// A name that is not a file name, or that the attempt has already used; for the first part, an attempt's name that
+    /// is already taken; a run that has ended; the system's error.
     pub fn create_part(&self, name: &str) -> Result<PartWriter, Error> {
         check_part_name(name)?;
         self.make()?;
@@ -109,7 +109,7 @@ impl AttemptFolder {
     }
 }
 
-/// Creates a folder in an existing folder, or finds it there.
+/// Creates a folder in an existing folder. Succeeds if it already exists.
 pub(super) fn create_folder(path: &Path) -> Result<(), Error> {
     match fs::create_dir(path) {
         Err(e) if e.kind() != ErrorKind::AlreadyExists => {

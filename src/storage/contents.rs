@@ -12,7 +12,7 @@ use super::error::shown;
 use super::marks::{MANIFEST_NAME, SUCCESS_NAME};
 use crate::spec::Manifest;
 
-/// Names that a message shows; the others are counted.
+/// Maximum number of names that a message shows. The others are counted.
 const SHOWN_MAX: usize = 5;
 
 /// Files and folders in an output folder, for a message: the first few by name, and how many more there are.
@@ -45,7 +45,7 @@ impl Display for Held {
     }
 }
 
-/// Everything in `folder`, without entering its folders.
+/// Returns everything in `folder`, without descending into its folders.
 pub(super) fn all(folder: &Path) -> io::Result<Held> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -58,9 +58,9 @@ pub(super) fn all(folder: &Path) -> io::Result<Held> {
 /// Sizes of the listed files by name; `None` for those that are not parts.
 type Sizes<'m> = BTreeMap<&'m [u8], Option<u64>>;
 
-/// Everything in `folder` that does not belong to the output that `manifest` lists: other names, and under a listed
-/// name anything but a regular file of the listed size. A part that was changed without changing its size is not found,
-/// since nothing is read.
+/// Returns everything in `folder` that does not belong to the output that `manifest` lists: other names, and under a
+/// listed name anything but a regular file of the listed size. A part that was changed without changing its size is not
+/// found, since no file is read.
 pub(super) fn others(folder: &Path, manifest: &Manifest) -> io::Result<Held> {
     let marks = [MANIFEST_NAME, SUCCESS_NAME].map(|name| (name.as_bytes(), None));
     let parts = manifest.parts.iter().map(|part| (part.name.as_bytes(), Some(part.bytes)));
@@ -94,7 +94,7 @@ fn look(
     Ok(())
 }
 
-/// How a part that does not have the listed size is shown.
+/// Describes a part that does not have the listed size; `None` if it has, or if it no longer exists.
 fn changed(entry: &fs::DirEntry, path: &Path, bytes: u64) -> io::Result<Option<String>> {
     let now = match entry.metadata() {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
@@ -115,7 +115,7 @@ pub(super) fn remove_listed(folder: &Path, manifest: &Manifest) -> io::Result<()
     remove(MANIFEST_NAME)
 }
 
-/// Succeeds if there is nothing to remove.
+/// Turns the error of a missing file into success.
 fn found(removed: io::Result<()>) -> io::Result<()> {
     match removed {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
@@ -185,7 +185,7 @@ mod tests {
         let found = others(root.path(), &manifest()).unwrap().to_string();
         let expected = "_bad/part-m-00000.jsonl (changed from 1 to 0 bytes), part-00000.tsv (changed from 1 to 6 bytes)";
         assert_eq!(found, expected);
-        // A part that is gone cannot be lost.
+        // A part that is already gone cannot be lost.
         fs::remove_file(root.path().join("part-00000.tsv")).unwrap();
         fs::remove_file(root.path().join("_bad/part-m-00000.jsonl")).unwrap();
         assert_eq!(others(root.path(), &manifest()).unwrap(), Held::default());

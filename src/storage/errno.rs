@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
-/// The errors that files, folders and executables can meet: number, hint.
+/// The errors that can occur with files, folders and executables: number and hint.
 const HINTS: &[(i32, &str)] = &[
     (libc::ENOSPC, "free some space on that disk, or choose another folder"),
     (libc::EDQUOT, "remove some of your files on that disk, or ask for a larger disk quota"),
@@ -40,7 +40,10 @@ const HINTS: &[(i32, &str)] = &[
     (libc::ENAMETOOLONG, "use shorter file and folder names"),
     (libc::ELOOP, "remove the symbolic link that leads back to itself"),
     (libc::EXDEV, "choose a folder that is on the same file system as its parent folder"),
-    (libc::EBUSY, "find what uses this path (fuser -vm), stop or unmount it, and run again"),
+    (
+        libc::EBUSY,
+        "stop the programs that use this path (fuser -vm), unmount what is mounted there, and run again",
+    ),
     (libc::ETXTBSY, "wait until no program writes to the executable, and run again"),
     (libc::ENOEXEC, "build the executable for this machine's operating system and processor"),
     (libc::EIO, "check the disk: the kernel's log (dmesg) may say more"),
@@ -59,13 +62,13 @@ const HINTS: &[(i32, &str)] = &[
     (libc::EOVERFLOW, "choose another file system: this one cannot hold a file of this size"),
 ];
 
-/// What to do about an error that the table does not name.
+/// Hint for an error that the table does not contain.
 const OTHER: &str = "check the path, and run again";
 
-/// What is exhausted belongs to the process or the machine, not to a disk.
+/// Errors that mean that a resource of the process or the machine, not of a disk, is exhausted.
 const SHORTAGES: [i32; 5] = [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::EAGAIN, libc::EFBIG];
 
-/// What a user can do about an error of the system.
+/// Returns the hint for an error of the system.
 pub fn hint(error: &io::Error) -> &'static str {
     let found = number(error).and_then(|n| HINTS.iter().find(|(number, _)| *number == n));
     found.map_or(OTHER, |(_, hint)| hint)
@@ -76,7 +79,7 @@ pub fn is_shortage(error: &io::Error) -> bool {
     number(error).is_some_and(|number| SHORTAGES.contains(&number))
 }
 
-/// What a user can do about an executable that cannot be started.
+/// Returns the hint for an executable that cannot be started.
 pub fn executable_hint(path: &Path, error: &io::Error) -> &'static str {
     if number(error) != Some(libc::EACCES) {
         return hint(error);
@@ -90,12 +93,12 @@ pub fn executable_hint(path: &Path, error: &io::Error) -> &'static str {
     }
 }
 
-/// Whether the file system of a path runs no executables.
+/// Whether the file system of a path is mounted with `noexec`.
 pub fn is_noexec(path: &Path) -> bool {
     statvfs(path).is_ok_and(|facts| facts.f_flag.contains(StatVfsMountFlags::NOEXEC))
 }
 
-/// The error's number; of one that was made from a kind, that of the kind.
+/// Returns the error's number, or the number for its kind if it has none.
 fn number(error: &io::Error) -> Option<i32> {
     let of_kind = || match error.kind() {
         ErrorKind::StorageFull => Some(libc::ENOSPC),
@@ -171,7 +174,7 @@ mod tests {
             executable_hint(folder.path(), &denied),
             "name an executable file, not a folder"
         );
-        // The system mounts this one so.
+        // Most systems mount /proc with noexec.
         let proc = executable_hint(Path::new("/proc/self/environ"), &denied);
         assert!(proc.contains("chmod") || proc.contains("noexec"), "{proc}");
         let foreign = io::Error::from_raw_os_error(libc::ENOEXEC);

@@ -1,4 +1,5 @@
-//! Errors of files and folders. Each message says what is wrong, where, and what to do. The fields of each variant hold the values in its message, such as the path.
+//! Errors of files and folders. Each message says what is wrong, where, and what to do. The fields of each variant hold
+//! the values in its message, such as the path.
 
 use std::fmt::{self, Display};
 use std::io::{self, ErrorKind};
@@ -12,14 +13,14 @@ use super::url;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{About, escape, size};
 
-/// Why something could not be listed, read, written or published.
+/// Error of listing, reading, writing or publishing files.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message and the field names of each variant document it")]
 pub enum Error {
-    /// An input that was named is not there.
+    /// A named input does not exist.
     #[error("input does not exist: {}\nhint: check the spelling", shown(.path))]
     InputMissing { path: PathBuf },
-    /// An input that was named is a URL.
+    /// A named input is a URL.
     #[error("input is a URL, but only files can be read: {}\nhint: {}", shown(.path), url::hint(.path))]
     InputIsUrl { path: PathBuf },
     /// The target of a symbolic link among the inputs does not exist.
@@ -39,20 +40,19 @@ pub enum Error {
     #[error("braces of a pattern expand to more than {alternatives_max} patterns: {}\nhint: name a folder \
              instead", shown(.pattern))]
     PatternTooWide { pattern: PathBuf, alternatives_max: usize },
-    /// An input that is not a file was named: `kind` says what it is.
+    /// A named input is not a file; `kind` says what it is.
     #[error("input is {kind}, not a file: {}\nhint: copy it to a file first, or pipe it in and \
              give `-` as input", shown(.path))]
     SpecialFile { path: PathBuf, kind: &'static str },
-    /// A file reports that it is empty but contains data, like files in /proc. It cannot be split
-    /// by size.
+    /// A file reports that it is empty but contains data, like files in /proc, so it cannot be split by size.
     #[error("input reports size 0 but contains data: {}\nhint: copy it to a file first, or pipe it in and \
              give `-` as input", shown(.path))]
     SizeUnknown { path: PathBuf },
-    /// More files than one job takes.
+    /// The inputs contain more files than one job accepts.
     #[error("inputs name more than {files_max} files; the first file beyond this limit: {}\nhint: \
              name fewer files, or combine them", shown(.path))]
     TooManyFiles { path: PathBuf, files_max: usize },
-    /// A file is not what it was when it was listed; `change` says what is different.
+    /// A file has changed since it was listed; `change` describes how.
     #[error("input changed: {change}: {}\nhint: run again when nothing writes to it", shown(.path))]
     InputChanged { path: PathBuf, change: String },
 
@@ -66,7 +66,7 @@ pub enum Error {
     #[error("input lies inside the output: {} is inside {}\nhint: choose another output", shown(.input), shown(.output))]
     InputInsideOutput { input: PathBuf, output: PathBuf },
 
-    /// The output is that of an earlier run, and must not be replaced.
+    /// The output of an earlier run exists, and must not be replaced.
     #[error("output already exists: {}\nhint: choose another, remove it, or replace it with \
              --overwrite", shown(.path))]
     OutputExists { path: PathBuf },
@@ -96,7 +96,7 @@ pub enum Error {
     #[error("output's name has {bytes} bytes, but the maximum is {bytes_max}: {}\nhint: \
              choose a shorter one", shown(.path))]
     OutputNameTooLong { path: PathBuf, bytes: usize, bytes_max: usize },
-    /// An output that was named is a URL.
+    /// The named output is a URL.
     #[error("output is a URL, but only folders can be written to: {}\nhint: {}", shown(.path), url::hint(.path))]
     OutputIsUrl { path: PathBuf },
     /// The folder that must contain the output does not exist.
@@ -105,7 +105,7 @@ pub enum Error {
     /// A folder cannot be written to.
     #[error("{room} cannot be written to: {source}: {}\nhint: {}", shown(.path), .room.elsewhere(.source))]
     NotWritable { path: PathBuf, room: Room, source: io::Error },
-    /// The file system (or the quota) is full. `path` is what was being written, `folder` the place that is full.
+    /// The file system (or the quota) is full. `path` was being written, and `folder` is the place that is full.
     #[error(
         "{lack} for {} ({}): {}\nhint: {}",
         shown(.path), Free(*.free_bytes), shown(.folder), .room.more(*.lack)
@@ -199,12 +199,12 @@ impl Display for Room {
     }
 }
 
-/// A path as a message shows it.
+/// Formats a path for a message.
 pub(super) fn shown(path: &Path) -> String {
     escape(path.as_os_str().as_bytes(), TEXT_CHARS_MAX)
 }
 
-/// A name as a message shows it.
+/// Formats a name for a message.
 pub(super) fn shown_name(name: &str) -> String {
     escape(name.as_bytes(), TEXT_CHARS_MAX)
 }
@@ -221,8 +221,7 @@ impl Display for Free {
 }
 
 impl Error {
-    /// An error of the system while `doing` something to `path`. The text in `doing` completes
-    /// "failed to …".
+    /// Creates an error of the system while `doing` something to `path`. The text in `doing` completes "failed to …".
     pub(super) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { doing, path: path.to_path_buf(), source }
     }
@@ -275,8 +274,9 @@ impl Error {
         }
     }
 
-    /// As [`Error::about`], for an error of a commit: everything that it reads was there when the job decided to
-    /// commit, so what it does not find is missing, and a name that cannot be used will never be usable.
+    /// Like [`Error::about`], for an error of a commit. Everything that a commit reads existed when the job decided to
+    /// commit, so a file that is not found has been removed or is not visible here. A name that cannot be used will
+    /// never be usable.
     pub(crate) fn about_commit(&self) -> About {
         match self {
             Self::NotShared { .. } | Self::ParentMissing { .. } | Self::Abandoned { .. } => {
@@ -288,7 +288,7 @@ impl Error {
         }
     }
 
-    /// The same refusal as an `io::Error` of the same kind, for the traits of std.
+    /// Converts the error into an `io::Error` of the same kind, for the traits of std.
     pub(super) fn into_io(self) -> io::Error {
         let kind = match &self {
             Self::Io { source, .. } | Self::NotWritable { source, .. } => source.kind(),

@@ -5,7 +5,8 @@
 //! the next character literal. A name that begins with `.` or `_` is matched only by a pattern that
 //! begins with the same character.
 
-/// Most patterns that the braces of one pattern may expand to; `{0,1}{0,1}…` doubles with every pair.
+/// Maximum number of patterns that the braces of one pattern may expand to. In `{0,1}{0,1}…`, the number doubles with
+/// every pair of braces.
 pub(super) const ALTERNATIVES_MAX: usize = 1_000;
 
 /// A character, or a number above all characters for a byte that is not part of one.
@@ -92,8 +93,8 @@ fn first_braces(pattern: &[u8]) -> Option<(usize, usize, Vec<usize>)> {
     found
 }
 
-/// Splits a pattern without braces at its slashes. `.` is left out, as in an absolute path, so that a path that matches is
-/// the same whether the pattern was absolute or not.
+/// Splits a pattern without braces at its slashes. Leaves out `.`, which an absolute path does not contain either, so
+/// that relative and absolute patterns find files under the same paths.
 pub(super) fn components(pattern: &[u8]) -> Vec<Component> {
     let names = pattern.split(|byte| *byte == b'/');
     names.filter(|name| !name.is_empty() && *name != b".").map(component).collect()
@@ -165,7 +166,7 @@ fn pieces(pattern: &[Unit]) -> Vec<Piece> {
     pieces
 }
 
-/// Parses a set that begins at `[`, and returns its length; none if it is not closed.
+/// Parses a set that begins at `[`, and returns it with its length; `None` if it is not closed.
 fn set(pattern: &[Unit]) -> Option<(Piece, usize)> {
     let negated = pattern.get(1).is_some_and(|mark| *mark == unit(b'!') || *mark == unit(b'^'));
     let first = if negated { 2 } else { 1 };

@@ -17,17 +17,17 @@ use super::walk::{Found, Walk, is_absent, is_too_long};
 use crate::spec::input_notes::REPEATS_MAX;
 use crate::spec::{FileIdentity, InputNotes, Location, Repeat};
 
-/// Number of files that listing opens, so that an unreadable one is found before any work. Other files are checked
-/// when they are read: opening all of them would cost more than it saves.
+/// Maximum number of files that listing opens, so that an unreadable one is found before any work. Other files are
+/// checked when they are read: opening all of them would cost more than it saves.
 pub const OPENED_AHEAD_MAX: usize = 1_000;
 
-/// Most files of one job: their entries take about 1 GB of memory.
+/// Maximum number of files of one job: their entries take about 1 GB of memory.
 pub(super) const FILES_MAX: usize = 10_000_000;
 
 /// A file as it was when it was listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileEntry {
-    /// Its path: as named, or below the folder as named.
+    /// Its path: the named path, or a path below the named folder.
     pub path: PathBuf,
     /// Its size.
     pub bytes: u64,
@@ -54,7 +54,7 @@ pub struct Listing {
     pub counts: Vec<usize>,
     /// Folders that were entered because they were named, matched, or linked to.
     pub folders: Vec<PathBuf>,
-    /// What was skipped, and what was reached more than once.
+    /// Notes on files that were skipped or reached more than once.
     pub notes: InputNotes,
 }
 
@@ -72,7 +72,7 @@ impl Listing {
         self.notes.special += input.special;
     }
 
-    /// Names the first of the paths that were reached again.
+    /// Adds to the notes the first of the paths that were reached again.
     fn note_repeats(&mut self, seen: &Seen, files: &[Range<usize>]) {
         self.notes.repeated += seen.repeated;
         let files = || files.iter().flat_map(|range| &self.files[range.clone()]);
@@ -100,9 +100,9 @@ pub fn list(inputs: &[PathBuf]) -> Result<Listing, Error> {
 
 /// Lists the files that the inputs name; each input belongs to a group.
 ///
-/// A folder is read recursively, and links are followed; names that begin with `.` or `_` and special files are
-/// skipped and counted, unless they are named themselves. A path with `*`, `?`, `[` or `{` is a pattern only if no
-/// file has that very name. An empty folder is not an error: a job may have no input.
+/// A folder is read recursively, and links are followed; names that begin with `.` or `_` and special files are skipped
+/// and counted, unless they are named explicitly. A path with `*`, `?`, `[` or `{` is a pattern only if no file has
+/// exactly that name. An empty folder is not an error: a job may have no input.
 ///
 /// A file that is reached more than once within a group (through links, hard links too, or by overlapping inputs) is
 /// listed once, under the path that comes first. Groups do not affect each other.
@@ -139,7 +139,7 @@ fn find(input: &Path, seen: &mut Seen) -> Result<Found, Error> {
     let mut walk = Walk::new(seen);
     match fs::symlink_metadata(input) {
         Ok(_) => walk.add_named(input)?,
-        // A pattern may be longer than any name, since what it matches is shorter.
+        // A pattern may be longer than the longest file name, since the names that it matches may be shorter.
         Err(e) if is_absent(&e) || (is_too_long(&e) && glob::is_pattern(bytes)) => {
             if !glob::is_pattern(bytes) {
                 let path = input.to_path_buf();
@@ -188,7 +188,7 @@ fn nanoseconds(seconds: i64, rest: i64) -> u64 {
     nonnegative(seconds).saturating_mul(1_000_000_000).saturating_add(nonnegative(rest))
 }
 
-/// Describes what is neither a file nor a folder.
+/// Describes a file that is neither a regular file nor a folder.
 pub(super) fn special_kind(kind: FileType) -> &'static str {
     if kind.is_fifo() {
         "a pipe"

@@ -13,20 +13,21 @@ pub use crate::spec::manifest::FILE_NAME as MANIFEST_NAME;
 /// The file that is written last: one line, the checksum of the manifest.
 pub const SUCCESS_NAME: &str = "_SUCCESS";
 
-/// Largest manifest that is written and read: enough for a million parts with 200 bytes each, and many counters.
+/// Maximum bytes of a manifest that is written or read: enough for a million parts with 200 bytes each, and many
+/// counters.
 pub const MANIFEST_BYTES_MAX: u64 = 256 << 20;
 
-/// The content of `_SUCCESS` for a manifest: `crc32c 0a1b2c3d _MANIFEST.json`.
+/// Returns the content of `_SUCCESS` for a manifest: `crc32c 0a1b2c3d _MANIFEST.json`.
 pub(super) fn success_line(manifest: &[u8]) -> String {
     format!("crc32c {:08x} {MANIFEST_NAME}\n", crc32c::crc32c(manifest))
 }
 
-/// Reads a manifest as it is written.
+/// Parses the bytes of a manifest.
 pub(super) fn parse(manifest: &[u8]) -> Result<Manifest, serde_json::Error> {
     serde_json::from_slice(manifest)
 }
 
-/// The bytes of one of the two files in `folder`; none if it does not exist.
+/// Reads one of the two files in `folder`; `None` if it does not exist.
 pub(super) fn read(folder: &Path, name: &str) -> io::Result<Option<Vec<u8>>> {
     let file = match open_at_once(&folder.join(name)) {
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
@@ -53,7 +54,7 @@ pub(super) fn open_at_once(path: &Path) -> io::Result<File> {
     File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)
 }
 
-/// The manifest in `folder`, if a run of ours wrote one.
+/// Returns the manifest in `folder`, if it is one that gristmill wrote.
 pub(super) fn manifest(folder: &Path) -> Option<Manifest> {
     parse(&read(folder, MANIFEST_NAME).ok().flatten()?).ok()
 }

@@ -66,7 +66,7 @@ impl Target {
         }
     }
 
-    /// The place itself, for a path without links and `..`: a link that takes the place later is not followed.
+    /// Uses a path without links and `..` as it is. A link that later takes its place is not followed.
     pub(super) fn at(out: &Path) -> Result<Self, Error> {
         let refused = || Error::OutputRefused {
             path: out.to_path_buf(),
@@ -90,7 +90,7 @@ impl Target {
         self.parent.join(&self.name)
     }
 
-    /// Refuses to replace what cannot or must not be replaced; `out` is the path as the user wrote it.
+    /// Refuses an output that cannot or must not be replaced. `out` is the path as the user wrote it.
     pub(super) fn check(&self, out: &Path, overwrite: bool) -> Result<(), Error> {
         let (bytes, bytes_max) = (self.name.len(), NAME_BYTES_MAX - NAME_BYTES_ADDED);
         if bytes > bytes_max {
@@ -136,8 +136,8 @@ pub(super) enum State {
 }
 
 impl State {
-    /// Refuses to replace what must not be replaced; `out` is the path as the user wrote it. Returns the manifest of
-    /// an old output.
+    /// Refuses an output that must not be replaced. `out` is the path as the user wrote it. Returns the manifest of an
+    /// old output.
     pub(super) fn refuse(
         self,
         out: &Path,
@@ -178,7 +178,7 @@ pub(super) fn state(out: &Path) -> std::io::Result<State> {
     })
 }
 
-/// If the kernel cannot tell, the rename decides.
+/// Whether a file system is mounted at `path`; false if the kernel cannot tell. Then only the rename finds out.
 fn is_mount_point(path: &Path) -> bool {
     rustix::fs::statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE)
         .is_ok_and(|facts| facts.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))

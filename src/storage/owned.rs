@@ -27,57 +27,58 @@ const SWEPT_SUFFIX: &str = ".swept";
 /// Suffix of the staging folder that processes share. It tells other runs that the folder is not a leftover of a
 /// killed run.
 const SHARED_SUFFIX: &str = ".job";
-/// Suffix of the staging folder's name for an old output that waits to be removed: see `publish.rs`.
+/// Suffix that turns the name of a staging folder into that of an old output that waits to be removed: see
+/// `publish.rs`.
 const REPLACED_SUFFIX: &str = ".replaced";
-/// Between the name of an output and a nonce, and before the nonce of a scratch folder.
+/// Separator between the name of an output and a nonce, and prefix of the nonce of a scratch folder.
 const MARK: &str = "gristmill-";
 const NONCE_DIGITS: usize = 32;
 
 /// Bytes that [`beside_name`] and sweeping add to the name of an output.
 pub(super) const NAME_BYTES_ADDED: usize = 2 + MARK.len() + NONCE_DIGITS + REPLACED_SUFFIX.len();
 
-/// How often creating and locking may collide with a sweeper; each collision needs another run that starts at that
-/// moment.
+/// Maximum number of tries to create and lock a folder. A try fails if another run starts at that moment and sweeps the
+/// folder.
 const CREATE_TRIES_MAX: usize = 16;
 
-/// How often removal starts over because another thread was still writing. Each round removes the folders that
-/// writers need, so a few rounds suffice.
+/// Maximum number of tries to remove a folder. A try fails if another thread is still writing. Each round removes the
+/// folders that writers need, so a few rounds suffice.
 const REMOVE_TRIES_MAX: usize = 64;
 
-/// The name of the staging folder of an output called `name`.
+/// Returns the name of the staging folder of an output called `name`.
 pub(super) fn beside_name(name: &OsStr, nonce: Nonce) -> OsString {
     let mut beside = beside_prefix(name);
     beside.push(nonce.to_string());
     beside
 }
 
-/// Prefix of the names of all staging folders of an output called `name`.
+/// Returns the prefix of the names of all staging folders of an output called `name`.
 pub(super) fn beside_prefix(name: &OsStr) -> OsString {
     OsString::from_vec([b".", name.as_bytes(), b".", MARK.as_bytes()].concat())
 }
 
-/// The staging folder that processes share, from the name of one run's own.
+/// Returns the path of the staging folder that processes share, from the path of one run's own staging folder.
 pub(super) fn shared_path(staging: &Path) -> PathBuf {
     with_suffix(staging, SHARED_SUFFIX)
 }
 
-/// Name of a staging folder while it is being removed.
+/// Returns the path of a staging folder while it is being removed.
 pub(super) fn swept_path(staging: &Path) -> PathBuf {
     with_suffix(staging, SWEPT_SUFFIX)
 }
 
-/// The name of a scratch folder.
+/// Returns the name of a scratch folder.
 pub(super) fn scratch_name(nonce: Nonce) -> OsString {
     format!("{MARK}{nonce}").into()
 }
 
-/// Prefix of the names of all scratch folders.
+/// Returns the prefix of the names of all scratch folders.
 pub(super) fn scratch_prefix() -> OsString {
     MARK.into()
 }
 
-/// Where an old output waits to be removed while the new one takes its place: outside the staging folder, so that no
-/// sweep removes it before there is a new one.
+/// Returns the path of an old output that waits to be removed while the new one takes its place. It is outside the
+/// staging folder, so that no sweep removes it before the new output exists.
 pub(super) fn replaced_path(staging: &Path) -> PathBuf {
     let bytes = staging.as_os_str().as_bytes();
     let own = bytes.strip_suffix(SHARED_SUFFIX.as_bytes()).unwrap_or(bytes);
@@ -107,7 +108,7 @@ impl OwnedFolder {
         for _ in 0..CREATE_TRIES_MAX {
             DirBuilder::new().mode(0o700).create(&path)?;
             let locked = lock_own(&path).map_err(|error| {
-                // The disk is most likely full. Either the empty folder is left, or a sweeper has it.
+                // The disk is most likely full. The folder is either still here and empty, or taken by a sweeper.
                 let error = Lack::mark(error, &path);
                 let _removed_or_swept = fs::remove_dir(&path);
                 error
@@ -127,7 +128,7 @@ impl OwnedFolder {
         &self.path
     }
 
-    /// The state, locked while the guard lives.
+    /// Locks the state until the guard is dropped.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         // A panic while it was locked leaves a valid value.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -146,7 +147,8 @@ impl OwnedFolder {
             if !removed.as_ref().is_err_and(is_shortage) {
                 return removed;
             }
-            // Removing a folder takes a descriptor for each level. The lock has one, which is enough for one at a time.
+            // Removing a folder takes a descriptor for each level. Closing the lock frees one, enough to remove one
+            // level at a time.
             drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
             return match remove_level_by_level(&self.path) {
                 // Without the lock, a sweep may have removed it.
@@ -158,8 +160,8 @@ impl OwnedFolder {
     }
 
     /// Removes the folders beside this one that are called `prefix` and a nonce, belong to the same user, and are not
-    /// locked: their run was killed. What cannot be removed stays for the next run.
-    /// `out` is the output whose staging folders they were, if any.
+    /// locked: their run was killed. Folders that cannot be removed stay for the next run. `out` is the output to which
+    /// the staging folders belong, if any.
     pub(super) fn sweep_siblings(&self, prefix: &OsStr, out: Option<&Path>) {
         if let Some(parent) = self.path.parent() {
             sweep_left(parent, prefix, Some(&self.path), out);
@@ -167,7 +169,7 @@ impl OwnedFolder {
     }
 }
 
-/// Removes folders of killed runs as [`OwnedFolder::sweep_siblings`] does, from `parent`, and leaves `own` alone.
+/// Removes the folders of killed runs in `parent`, except `own`, like [`OwnedFolder::sweep_siblings`].
 pub(super) fn sweep_left(parent: &Path, prefix: &OsStr, own: Option<&Path>, out: Option<&Path>) {
     let user = rustix::process::geteuid().as_raw();
     let Ok(entries) = fs::read_dir(parent) else { return };
@@ -178,11 +180,11 @@ pub(super) fn sweep_left(parent: &Path, prefix: &OsStr, own: Option<&Path>, out:
         if own == Some(path.as_path()) || !is_users {
             continue;
         }
-        // A failure here has no remedy, and this run does not depend on it.
+        // Ignore a failure: this run does not depend on it, and the next run tries again.
         let _swept_or_left = match sibling {
             Sibling::Folder => sweep(&path),
             Sibling::Swept => remove_folder(&path),
-            // Without an output, it may be the only copy.
+            // Without an output, the replaced one may be the only copy.
             Sibling::Replaced if out.is_some_and(Path::exists) => remove_folder(&path),
             Sibling::Replaced => Ok(()),
         };
@@ -191,15 +193,15 @@ pub(super) fn sweep_left(parent: &Path, prefix: &OsStr, own: Option<&Path>, out:
 
 impl Drop for OwnedFolder {
     fn drop(&mut self) {
-        // What cannot be removed now is swept by a later run.
+        // A later run sweeps a folder that cannot be removed now.
         let _removed_or_left = self.remove();
     }
 }
 
 /// Removes a run's staging or scratch folder from any thread, such as the one that handles Ctrl-C.
 ///
-/// Cheap to clone. It waits for a publication that is under way; what is published then stays. Afterwards every write
-/// of the run fails.
+/// Cheap to clone. Removal waits for a publication in progress, and keeps its result. Afterwards every write of the run
+/// fails.
 #[derive(Debug, Clone)]
 pub struct Cleanup(pub(super) Arc<OwnedFolder>);
 
@@ -232,14 +234,14 @@ fn sibling(name: &OsStr, prefix: &OsStr) -> Option<Sibling> {
     }
 }
 
-/// Locks the new folder; none if a sweeper took it away first.
+/// Locks the new folder; `None` if a sweeper has moved it first.
 fn lock_own(folder: &Path) -> io::Result<Option<File>> {
     let lock = match open_lock(folder) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
         opened => opened?,
     };
     match lock.lock() {
-        // Without locks a sweeper gets none either, and so it leaves all folders alone.
+        // On a file system without locks, a sweeper cannot lock anything either, so it leaves all folders alone.
         Err(e) if !matches!(e.kind(), ErrorKind::Unsupported) => Err(e),
         _ => Ok(is_still_there(&lock, folder)?.then_some(lock)),
     }

@@ -10,7 +10,7 @@ use super::space::fails_late;
 use super::{Error, MANIFEST_NAME, Room, SUCCESS_NAME};
 use crate::crash::crash_point;
 
-/// Most bytes of an attempt's or part's name: the file system's limit.
+/// Maximum bytes of an attempt's or part's name: the file system's limit.
 const NAME_BYTES_MAX: usize = 255;
 
 /// A part that is being written.
@@ -63,7 +63,7 @@ impl PartWriter {
     /// may have dropped what it could not write.
     pub fn seal(self) -> Result<SealedPart, Error> {
         crash_point!("w10");
-        // Otherwise the error of an earlier write might be reported only by close, and be lost.
+        // Without the sync, the error of an earlier write might be reported only by close, and be lost.
         if self.sync || fails_late(&self.file) {
             self.file
                 .sync_all()
@@ -91,7 +91,7 @@ impl Write for PartWriter {
     }
 }
 
-/// Refuses names that are not plain; a part's name may contain one folder.
+/// Refuses a name that is not a plain file name. A part's name may contain one folder.
 pub(super) fn check_part_name(name: &str) -> Result<(), Error> {
     let is_reserved = name == MANIFEST_NAME || name == SUCCESS_NAME;
     if is_reserved || name.split('/').count() > 2 || !name.split('/').all(is_plain) {
@@ -123,7 +123,7 @@ mod tests {
         part.write_all(b"56789").unwrap();
         assert_eq!(part.bytes(), 9);
         let sealed = part.seal().unwrap();
-        // The check value of CRC-32C.
+        // The standard check value of CRC-32C.
         assert_eq!(
             sealed,
             SealedPart { name: "part-00000.tsv".to_owned(), bytes: 9, crc32c: 0xe306_9283 }

@@ -17,7 +17,7 @@ use crate::crash::crash_point;
 use crate::spec::Manifest;
 
 /// Writes `_MANIFEST.json` and then `_SUCCESS`. With `sync`, everything in `output` is on disk when this returns, and
-/// `_SUCCESS` never before the rest.
+/// `_SUCCESS` reaches the disk last.
 pub(super) fn write_marks(output: &Path, manifest: &[u8], sync: bool) -> Result<(), Error> {
     write_mark(&output.join(MANIFEST_NAME), manifest, sync)?;
     if sync {
@@ -36,7 +36,7 @@ fn write_mark(path: &Path, content: &[u8], sync: bool) -> Result<(), Error> {
     written.map_err(|e| Error::write("write", path, e, Room::Output))
 }
 
-/// Syncs the directory entries of a folder of parts and of its folders.
+/// Syncs the directory entries of a folder of parts and of its subfolders.
 pub(super) fn sync_folders(path: &Path) -> Result<(), Error> {
     let failed = |e| Error::io("read folder", path, e);
     for entry in fs::read_dir(path).map_err(failed)? {
@@ -55,10 +55,10 @@ pub(super) fn sync_folder(path: &Path) -> Result<(), Error> {
 
 /// Moves the folder `output` to `out`.
 ///
-/// If there is nothing to replace, a plain rename suffices: on every file system, rename(2) replaces only nothing or
-/// an empty folder. `RENAME_NOREPLACE` (which some lack, and which refuses an empty folder) would add nothing. An
-/// earlier output is exchanged for the new one, after which `output` is the old one. A replaced folder, empty or not,
-/// passes on its mode, group and owner.
+/// If there is nothing to replace, a plain rename suffices: on every file system, rename(2) replaces only nothing or an
+/// empty folder. `RENAME_NOREPLACE` (which some lack, and which refuses an empty folder) would add nothing. An earlier
+/// output is exchanged for the new one, after which `output` is the old one. A replaced folder, empty or not, passes on
+/// its mode, group and owner to the new one.
 pub(super) fn replace(
     output: &Path,
     out: &Path,
@@ -93,14 +93,15 @@ fn put(output: &Path, out: &Path, overwrite: bool, manifest: &[u8]) -> Result<()
     };
     match refused.kind() {
         ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {}
-        // The server may have done it although its answer was lost; then the retry finds nothing to move.
+        // A file server may have done the rename although its answer was lost. The client's retry then finds nothing to
+        // move.
         ErrorKind::NotFound if marks::is_published(out, manifest) => return Ok(()),
         _ => return Err(Error::write("publish output", out, refused, Room::Output)),
     }
     let found = state(out).map_err(|e| Error::io("inspect output", out, e))?;
     match found.refuse(out, overwrite)? {
         Some(old) => exchange(output, out, &old),
-        // It was removed after the rename.
+        // The obstacle was removed after the failed rename.
         None => fs::rename(output, out)
             .map_err(|e| Error::write("publish output", out, e, Room::Output)),
     }
@@ -125,9 +126,9 @@ fn exchange(output: &Path, out: &Path, old: &Manifest) -> Result<(), Error> {
     Err(Error::OutputHoldsOthers { path: out.to_path_buf(), others })
 }
 
-/// For file systems that cannot exchange (NFS, some of FUSE). Between the two renames there is no output at `out`. A
-/// run that is killed at that moment leaves the old one beside it as `.<name>.gristmill-<nonce>.replaced`, which is
-/// swept only once there is an output again.
+/// Replaces `out` on a file system that cannot exchange folders (NFS, some FUSE file systems). Between the two renames
+/// there is no output at `out`. A run that is killed at that moment leaves the old one beside it as
+/// `.<name>.gristmill-<nonce>.replaced`, which is swept only once there is an output again.
 fn exchange_in_two_steps(output: &Path, out: &Path, old: &Manifest) -> Result<(), Error> {
     let failed = |e: io::Error| Error::write("replace output", out, e, Room::Output);
     let replaced = replaced_path(output.parent().unwrap_or(output));
@@ -138,7 +139,7 @@ fn exchange_in_two_steps(output: &Path, out: &Path, old: &Manifest) -> Result<()
         moved => moved.map_err(failed)?,
     }
     let restore = || {
-        // Report the first failure. What cannot be moved back stays where it is.
+        // Report the first failure. An old output that cannot be moved back stays where it is.
         let _restored_or_left = fs::rename(&replaced, out);
     };
     let others = contents::others(&replaced, old).map_err(failed).inspect_err(|_| restore())?;
@@ -152,8 +153,8 @@ fn exchange_in_two_steps(output: &Path, out: &Path, old: &Manifest) -> Result<()
     Ok(())
 }
 
-/// For folders that cannot be moved although a new one can take their place: those of a lower layer of an overlay, as
-/// in containers, or of another project quota. The files of the old output are removed, and then the new one is
+/// Replaces a folder that cannot be moved although a new one can take its place: one in a lower layer of an overlay, as
+/// in containers, or under another project quota. The files of the old output are removed, and then the new one is
 /// renamed over the empty folder.
 ///
 /// Between the two there is no complete output at `out`. A repeated commit then finds the rest of the old output,
@@ -179,7 +180,7 @@ mod tests {
     use super::*;
     use crate::spec::{Counters, Part};
 
-    /// A new output and an old one, each of one file.
+    /// Creates a new output and an old one, each with one file.
     fn two(root: &Path) -> (std::path::PathBuf, std::path::PathBuf, Manifest) {
         let (output, out) = (root.join("staging/output"), root.join("out"));
         for folder in [&output, &out] {

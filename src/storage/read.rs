@@ -15,7 +15,7 @@ use super::list::FileEntry;
     reason = "readers need the size; `is_empty` would be unused"
 )]
 pub trait ReadAt: Send + Sync {
-    /// Reads at most `buf.len()` bytes at `offset`; zero only at the end, or for an empty `buf`.
+    /// Reads at most `buf.len()` bytes at `offset`. Returns 0 only at the end, or for an empty `buf`.
     ///
     /// # Errors
     /// The store's error, or that the object has changed since it was listed.
@@ -33,10 +33,10 @@ pub trait ReadAt: Send + Sync {
     /// [`Error::InputChanged`] if the size, a time or the identity differs, or the store's error.
     fn check_unchanged(&self) -> Result<(), Error>;
 
-    /// Fills `buf` from `offset` on.
+    /// Fills `buf` with the bytes from `offset` on.
     ///
     /// # Errors
-    /// As [`ReadAt::read_at`]; `UnexpectedEof` when the object ends before.
+    /// As [`ReadAt::read_at`]; `UnexpectedEof` if the object ends before `buf` is full.
     fn read_exact_at(&self, mut buf: &mut [u8], mut offset: u64) -> io::Result<()> {
         while !buf.is_empty() {
             match self.read_at(buf, offset) {
@@ -53,7 +53,7 @@ pub trait ReadAt: Send + Sync {
     }
 }
 
-/// A file of the local file system, opened as listed.
+/// An open local file. Opening checks that it is unchanged since it was listed.
 #[derive(Debug)]
 pub struct LocalFile {
     file: File,
@@ -72,7 +72,7 @@ pub fn open(listed: &FileEntry) -> Result<LocalFile, Error> {
 }
 
 impl LocalFile {
-    /// Where the file is.
+    /// The file's path.
     pub fn path(&self) -> &PathBuf {
         &self.listed.path
     }
@@ -116,7 +116,7 @@ impl ReadAt for LocalFile {
     }
 }
 
-/// Describes how a file has changed, with the most telling difference first.
+/// Describes how a file has changed, by the most informative difference.
 fn change(listed: &FileEntry, now: &FileEntry) -> String {
     let (before, after) = (listed.identity, now.identity);
     if listed.bytes != now.bytes {

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// Opens a file for reading if it is a regular file. Never waits for the other end of a FIFO, and follows no link in the
-/// last part of the path.
+/// Opens a file for reading if it is a regular file. Never waits for the other end of a FIFO, and does not follow a
+/// link in the last component of the path.
 ///
 /// # Errors
 /// The system's error, or that the path leads to something else.
@@ -38,7 +38,7 @@ mod tests {
         assert!(made.success());
         let _listener = UnixListener::bind(path("socket")).unwrap();
         assert_eq!(io::read_to_string(open_regular(&path("file")).unwrap()).unwrap(), "text");
-        // Other kinds of file are not opened, and never waited for.
+        // Other kinds of file are refused without waiting.
         let others =
             [path("link"), path("fifo"), path("socket"), folder.path().into(), "/dev/null".into()];
         for other in others {

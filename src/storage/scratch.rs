@@ -26,7 +26,7 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Creates the folder in the first given place, and sweeps those of killed runs there.
+    /// Creates the folder in the first given place, and sweeps the folders of killed runs there.
     ///
     /// # Errors
     /// [`Error::NotWritable`] or [`Error::NoSpace`], which name the place.
@@ -43,12 +43,12 @@ impl Scratch {
         Ok(Self { folder })
     }
 
-    /// Sweeps the folders of killed runs of this user in a place, without making one.
+    /// Sweeps the scratch folders of this user's killed runs in `place`, without creating one.
     pub fn sweep(place: &Path) {
         sweep_left(place, &scratch_prefix(), None, None);
     }
 
-    /// The folder. Each writer removes what it no longer needs, to keep the disk free.
+    /// The folder's path. Each writer removes files that it no longer needs, to save disk space.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -58,12 +58,12 @@ impl Scratch {
         Error::write("write spill", path, source, Room::Scratch)
     }
 
-    /// The path of a new file here, called `name`.
+    /// Returns the path of a file called `name` in this folder.
     pub fn join(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// A handle that removes the folder from another thread.
+    /// Returns a handle that removes the folder from another thread.
     pub fn cleanup(&self) -> Cleanup {
         Cleanup(Arc::clone(&self.folder))
     }

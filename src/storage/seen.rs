@@ -28,9 +28,9 @@ pub(super) struct Seen {
     folders: HashMap<Id, (PathBuf, u64)>,
     /// For each hidden file or folder that was skipped, the number of files skipped with it.
     hidden: HashMap<Id, u64>,
-    /// Further paths to known files.
+    /// Number of additional paths to known files.
     pub(super) repeated: u64,
-    /// The first of these paths, and what they lead to; a folder represents all its files.
+    /// The first of these paths, each with the file or folder that it leads to. A folder represents all its files.
     pub(super) repeats: Vec<(PathBuf, First)>,
 }
 
@@ -46,7 +46,8 @@ impl Seen {
         is_new
     }
 
-    /// Number of files in a folder that was seen before; they count as repeated.
+    /// Returns the number of files in a folder that was seen before, and counts them as repeated; `None` for a new
+    /// folder.
     pub(super) fn repeats_folder(&mut self, path: &Path, facts: &Metadata) -> Option<u64> {
         self.hidden.remove(&id(facts));
         let (first, files) = self.folders.get(&id(facts)).cloned()?;
@@ -61,7 +62,7 @@ impl Seen {
         self.folders.insert(id(facts), (path.to_path_buf(), files));
     }
 
-    /// Whether a hidden file or folder must be counted: not if it was counted before, or was named and read.
+    /// Whether a hidden file or folder must be counted. False if it was counted before, or was named and read.
     pub(super) fn is_new_hidden(&self, facts: &Metadata) -> bool {
         let id = id(facts);
         !(self.hidden.contains_key(&id)
@@ -74,7 +75,7 @@ impl Seen {
         self.hidden.insert(id(facts), files);
     }
 
-    /// Files that were skipped because of their names.
+    /// Number of files that were skipped because of their names.
     pub(super) fn hidden_files(&self) -> u64 {
         self.hidden.values().sum()
     }
@@ -87,12 +88,12 @@ impl Seen {
     }
 }
 
-/// The file or folder with this metadata.
+/// Returns the identity of the file or folder with this metadata.
 pub(super) fn id(facts: &Metadata) -> Id {
     (facts.dev(), facts.ino())
 }
 
-/// The file that was listed.
+/// Returns the identity of a listed file.
 pub(super) fn id_of(file: &FileEntry) -> Id {
     (file.identity.device, file.identity.inode)
 }

@@ -8,8 +8,8 @@
 //!   output/<part>                    the winners' parts, moved here by a commit
 //! ```
 //!
-//! No process lives as long as the job, so a lock cannot show that the folder is in use. Its name
-//! shows this instead: it ends in `.job`, and sweeps of other runs skip such folders.
+//! No process lives as long as the job, so a lock cannot show that the folder is in use. The
+//! folder's name shows this instead: it ends in `.job`, and sweeps of other runs skip such folders.
 //! [`SharedStaging::publish`] or [`SharedStaging::sweep`] removes the folder. They rename it first,
 //! so that a process that still writes to it no longer finds it.
 
@@ -32,14 +32,14 @@ use super::{Error, Room, StagingOptions, marks};
 use crate::crash::crash_point;
 use crate::spec::{Manifest, Nonce};
 
-/// What an attempt has sealed; no part is called so.
+/// File with the list of parts that an attempt has sealed. No part has this name.
 const PARTS_NAME: &str = "_parts";
 
-/// The staging folder of one job, seen by one of its attempts. Dropping it changes nothing.
+/// The staging folder of one job, as one of its attempts uses it. Dropping this value leaves the folder in place.
 #[derive(Debug)]
 pub struct SharedStaging {
     folder: PathBuf,
-    /// What it is called while it is removed.
+    /// The folder's path while it is being removed.
     swept: PathBuf,
     out: PathBuf,
     nonce: Nonce,
@@ -72,8 +72,8 @@ impl SharedStaging {
         })
     }
 
-    /// Makes the staging folder beside `out`, or finds that an earlier attempt has made it. Where the job is to sync it
-    /// is on disk when this returns: no later attempt makes it, so a loss of power must not take it back.
+    /// Creates the staging folder beside `out`, unless an earlier attempt has created it. If the job syncs, the folder
+    /// is on disk when this returns: no later attempt creates it again, so it must survive a power failure.
     ///
     /// # Errors
     /// As [`super::Staging::create`].
@@ -100,10 +100,10 @@ impl SharedStaging {
         Ok(staging)
     }
 
-    /// Finds the staging folder that the plan attempt has made.
+    /// Finds the staging folder that the plan attempt has created.
     ///
     /// # Errors
-    /// [`Error::NotShared`] when it is not to be seen.
+    /// [`Error::NotShared`] if the folder is not visible here.
     pub fn open(out: &Path, nonce: Nonce, options: StagingOptions) -> Result<Self, Error> {
         let staging = match Self::locate(out, nonce, options) {
             Err(Error::ParentMissing { path }) => return Err(not_shared(path)),
@@ -115,7 +115,7 @@ impl SharedStaging {
         Err(not_shared(staging.folder))
     }
 
-    /// Finds the place beside `out`, in whose path the submission has resolved links.
+    /// Locates the staging folder beside `out`, a path in which the submission has resolved links.
     fn locate(out: &Path, nonce: Nonce, options: StagingOptions) -> Result<Self, Error> {
         let target = Target::at(out)?;
         let own = target.parent.join(beside_name(&target.name, nonce));
@@ -124,13 +124,13 @@ impl SharedStaging {
         Ok(Self { folder, swept: swept_path(&own), out: target.path(), nonce, options, attempts })
     }
 
-    /// Where attempts write.
+    /// Returns the parent of the attempts' folders.
     pub fn attempts(&self) -> &Attempts {
         &self.attempts
     }
 
-    /// Stores the list of what it has sealed in the attempt's folder, which is created if it has no part, with a
-    /// checksum behind it. [`SharedStaging::sealed`] returns these bytes.
+    /// Stores `parts`, the list of parts that the attempt has sealed, in its folder, followed by a checksum. Creates
+    /// the folder if the attempt has no part. [`SharedStaging::sealed`] returns these bytes.
     ///
     /// # Errors
     /// A staging folder that has been removed; the system's error.
@@ -156,12 +156,12 @@ impl SharedStaging {
         Ok(())
     }
 
-    /// The folder in which the output and its staging folder lie.
+    /// The folder that contains the output and its staging folder.
     fn parent(&self) -> &Path {
         self.out.parent().unwrap_or(Path::new("/"))
     }
 
-    /// Where an attempt stores the list of what it has sealed.
+    /// Returns the path of the list of parts that an attempt has sealed.
     ///
     /// # Errors
     /// A name that is not a file name.
@@ -169,11 +169,11 @@ impl SharedStaging {
         Ok(self.attempts.folder(attempt)?.join(PARTS_NAME))
     }
 
-    /// Returns what an attempt has stored with [`SharedStaging::seal`].
+    /// Returns the list that an attempt has stored with [`SharedStaging::seal`].
     ///
     /// # Errors
-    /// An attempt that has stored nothing; [`Error::StagedDamaged`] if it has stored something else; the system's
-    /// error.
+    /// An attempt that has stored no list; [`Error::StagedDamaged`] if the list does not match its checksum; the
+    /// system's error.
     pub fn sealed(&self, attempt: &str) -> Result<Vec<u8>, Error> {
         let path = self.list_path(attempt)?;
         let mut bytes = fs::read(&path).map_err(|e| Error::io("read list of parts", &path, e))?;
@@ -188,21 +188,22 @@ impl SharedStaging {
         Ok(bytes)
     }
 
-    /// Moves the sealed parts of the winners into the output, completes it with `manifest`, which holds the nonce,
-    /// and moves it to `out` by one rename. Then the staging folder is removed.
+    /// Moves the sealed parts of the winners into the output, completes it with `manifest`, which holds the nonce, and
+    /// moves it to `out` with one rename. Then removes the staging folder.
     ///
     /// Any number of processes may try, in turn or at the same time: each continues where another was killed, and
     /// none undoes what another has done.
     ///
     /// # Errors
-    /// As [`super::Staging::accept`] and [`super::Staging::publish`]; [`Error::Abandoned`] if the folder is gone, and
-    /// then [`SharedStaging::published`] says whether another process has published.
+    /// As [`super::Staging::accept`] and [`super::Staging::publish`]; [`Error::Abandoned`] if the folder no longer
+    /// exists. Then [`SharedStaging::published`] shows whether another process has published.
     pub fn publish(
         &self,
         winners: &[(String, Vec<SealedPart>)],
         manifest: &[u8],
     ) -> Result<(), Error> {
-        // Held until the end: an output that is replaced is exchanged, and exchanged twice it would be the old one.
+        // Held until the end: replacing exchanges the new output with the old one, and a second exchange would restore
+        // the old one.
         let _lock = self.lock()?;
         if Self::published(&self.out, self.nonce).is_none() {
             for (attempt, parts) in winners {
@@ -217,12 +218,12 @@ impl SharedStaging {
         if self.options.sync {
             sync_folder(self.parent())?;
         }
-        // The output is there, whole; of the one before it something may be left by an attempt that was killed.
+        // The output is complete. An attempt that was killed may have left a remainder of the previous output.
         let _removed_or_left = remove_folder(&replaced_path(&self.folder));
         self.remove()
     }
 
-    /// The manifest of `out`, if the job with this nonce has published it.
+    /// Returns the manifest of `out`, if the job with this nonce has published it.
     pub fn published(out: &Path, nonce: Nonce) -> Option<Manifest> {
         let bytes = marks::read(out, marks::MANIFEST_NAME).ok().flatten()?;
         let manifest = marks::parse(&bytes).ok()?;
@@ -232,7 +233,7 @@ impl SharedStaging {
     /// Removes the staging folder, if there is one.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn sweep(out: &Path, nonce: Nonce) -> Result<(), Error> {
         match Self::locate(out, nonce, StagingOptions::default()) {
             Err(Error::ParentMissing { .. }) => Ok(()),
@@ -240,7 +241,7 @@ impl SharedStaging {
         }
     }
 
-    /// Makes every later commit wait for this one.
+    /// Locks the staging folder, which makes every later commit wait for this one.
     fn lock(&self) -> Result<File, Error> {
         let failed = |e: io::Error| match e.kind() {
             ErrorKind::NotFound => Error::Abandoned { path: self.folder.clone() },
@@ -248,7 +249,8 @@ impl SharedStaging {
         };
         let lock = open_lock(&self.folder).map_err(failed)?;
         match lock.lock() {
-            // Where there are no locks, that an output is published already is seen all the same, if not at once.
+            // On a file system without locks, a commit still detects that the output is already published, though maybe
+            // later.
             Err(e) if e.kind() != ErrorKind::Unsupported => return Err(failed(e)),
             _ => {}
         }

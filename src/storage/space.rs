@@ -6,7 +6,8 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-/// Bytes that an ordinary user can still write to the file system that holds `path`; none if it cannot tell.
+/// Returns how many bytes an ordinary user can still write to the file system of `path`; `None` if it cannot be
+/// determined.
 pub fn free_bytes(path: &Path) -> Option<u64> {
     let facts = rustix::fs::statvfs(path).ok()?;
     Some(facts.f_bavail.saturating_mul(facts.f_frsize))
@@ -19,12 +20,13 @@ pub enum Lack {
     Bytes,
     /// Room for further files and folders, although bytes may be free.
     Inodes,
-    /// What this user, group or project may still use.
+    /// The quota of this user, group or project.
     Quota,
 }
 
 impl Lack {
-    /// Returns what `folder` lacks, if that is what the error means: as [`Lack::mark`] found it, or as it is now.
+    /// Returns what `folder` lacks, if the error means that it is full: what [`Lack::mark`] recorded, otherwise what it
+    /// lacks now.
     pub fn of(error: &io::Error, folder: &Path) -> Option<Self> {
         if let Some(Full { lack }) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
             return Some(*lack);
@@ -37,8 +39,8 @@ impl Lack {
         }
     }
 
-    /// Marks an error of creating or writing a file in `folder` with what the folder lacks. The caller calls this before
-    /// it removes anything, since an inode that is freed then would hide that none were left.
+    /// Marks an error of creating or writing a file in `folder` with what the folder lacks. Call this before removing
+    /// anything: a freed inode would hide the fact that none were left.
     pub fn mark(error: io::Error, folder: &Path) -> io::Error {
         match Self::of(&error, folder) {
             Some(lack @ Self::Inodes) => io::Error::new(error.kind(), Full { lack }),
@@ -64,17 +66,17 @@ impl Display for Lack {
     }
 }
 
-/// Whether inodes are what a full file system lacks: it has room for bytes, but no inode. File systems that create
-/// inodes on demand report no number of them, or none while bytes are what they lack.
+/// Whether a full file system lacks only inodes: it has free bytes, but no free inode. File systems that create inodes
+/// on demand report a total of 0, or report no free inodes only if bytes are lacking too.
 fn has_no_inodes(folder: &Path) -> bool {
     rustix::fs::statvfs(folder)
         .is_ok_and(|facts| facts.f_files > 0 && facts.f_favail == 0 && facts.f_bavail > 0)
 }
 
-/// Whether `file` is on a file system that may accept a write and report its failure only later: remote ones, and
-/// those of programs.
+/// Whether `file` is on a file system that may accept a write and report its failure only later: a remote or FUSE file
+/// system.
 pub(super) fn fails_late(file: &File) -> bool {
-    // From Linux' magic.h, cifsglob.h and smb2glob.h.
+    // From Linux's magic.h, cifsglob.h and smb2glob.h.
     const NFS: u64 = 0x6969;
     const FUSE: u64 = 0x6573_5546;
     const SMB1: u64 = 0xff53_4d42;

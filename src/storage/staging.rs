@@ -38,8 +38,8 @@ pub struct Staging {
 }
 
 impl Staging {
-    /// Creates the staging folder beside `out`, and sweeps those of killed runs with the same output.
-    /// `nonce` tells runs apart and must be random.
+    /// Creates the staging folder beside `out`, and sweeps staging folders of killed runs with the same output. `nonce`
+    /// tells runs apart and must be random.
     ///
     /// # Errors
     /// Everything that can be checked before any work: `out` holds something (with `overwrite`, something that
@@ -121,9 +121,9 @@ impl Staging {
         File::open(self.folder.path().join(OUTPUT_NAME).join(part))
     }
 
-    /// Completes the output with `manifest` as its `_MANIFEST.json`, then `_SUCCESS`, and moves it to `out` by one
-    /// rename.
-    /// A replaced output stays until then. Repeating the call with the same manifest has no further effect.
+    /// Completes the output: writes `manifest` as `_MANIFEST.json`, then `_SUCCESS`, and moves it to `out` with one
+    /// rename. An output to be replaced stays until then. Repeating the call with the same manifest has no further
+    /// effect.
     ///
     /// # Errors
     /// Something else appeared at `out`; a run that has ended; the system's error. Nothing is visible then, with one
@@ -161,7 +161,7 @@ impl Staging {
         self.cleanup().run()
     }
 
-    /// A handle that removes the staging folder from another thread.
+    /// Returns a handle that removes the staging folder from another thread.
     pub fn cleanup(&self) -> Cleanup {
         Cleanup(Arc::clone(&self.folder))
     }
@@ -190,13 +190,13 @@ impl Drop for Staging {
 
 /// Moves a sealed part into the output. Succeeds if an earlier call has moved it.
 ///
-/// On file systems whose locks do not reach other machines, another commit may move the same part at the same time. Parts
-/// only move from `from` to `to`, so looking at `to` first never finds a moved part in both places.
+/// On file systems whose locks do not reach other machines, another commit may move the same part at the same time.
+/// Parts only move from `from` to `to`. Therefore checking `to` first never finds a moved part in both places.
 pub(super) fn move_part(from: &Path, to: &Path, part: &SealedPart) -> Result<(), Error> {
     let look = |path: &Path| match fs::symlink_metadata(path) {
         Ok(facts) => Ok(Some(facts.len())),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-        // A folder of the path is another part.
+        // A folder in the path is a file: another part has that name.
         Err(e) if e.kind() == ErrorKind::NotADirectory => {
             Err(Error::PartTwice { name: part.name.clone() })
         }

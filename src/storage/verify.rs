@@ -14,7 +14,7 @@ use super::marks::{self, MANIFEST_NAME, SUCCESS_NAME, success_line};
 use super::part::check_part_name;
 use crate::spec::{Manifest, Part};
 
-/// Bytes per read: enough that the checksum, not the calls, takes the time.
+/// Bytes per read: large enough that the checksum, not the system calls, takes most of the time.
 const READ_BYTES: usize = 1 << 20;
 
 /// Contents of an output folder, and all findings.
@@ -103,7 +103,7 @@ impl Display for Finding {
 /// Files that readers skip (names that begin with `.` or `_`) may exist without being listed.
 ///
 /// # Errors
-/// Only if `folder` itself cannot be read; all else is a finding.
+/// Only if `folder` itself cannot be read. Every other problem is a finding.
 pub fn verify(folder: &Path) -> Result<Verified, Error> {
     fs::read_dir(folder).map_err(|e| Error::io("read output", folder, e))?;
     let mut verified = Verified::default();

@@ -13,7 +13,7 @@ use super::glob::{self, ALTERNATIVES_MAX, Component};
 use super::list::{FILES_MAX, FileEntry, is_hidden, link_target, special_kind};
 use super::seen::{Id, Seen, id};
 
-/// What one input has contributed so far.
+/// The files and folders that one input has contributed so far.
 #[derive(Default)]
 pub(super) struct Found {
     /// Files, in the order in which they were found.
@@ -29,11 +29,11 @@ pub(super) struct Walk<'s> {
     pub(super) found: Found,
     /// Everything that this input and earlier ones have reached.
     seen: &'s mut Seen,
-    /// Whether hidden names are read like others, to count the files that skipping them leaves out.
+    /// Whether hidden names are read like others, to count the files that are skipped because of them.
     with_hidden: bool,
     /// Ancestors of the current folder: name and identity.
     above: Vec<(PathBuf, Id)>,
-    /// Paths of all files reached, new or known.
+    /// Number of paths to files that were reached, new or known.
     reached: u64,
     names_seen: u64,
 }
@@ -77,7 +77,8 @@ impl<'s> Walk<'s> {
         self.add_matched(matched)
     }
 
-    /// Adds each matched path, in byte order. The contents of a folder that matched too are already added.
+    /// Adds each matched path, in byte order. Ignores paths in a folder that matched too: its contents are already
+    /// added.
     fn add_matched(&mut self, matched: BTreeSet<PathBuf>) -> Result<(), Error> {
         let mut in_order = BTreeMap::new();
         for path in matched {
@@ -155,7 +156,8 @@ impl<'s> Walk<'s> {
     ) -> Result<(), Error> {
         for name in names(base)? {
             let path = base.join(OsStr::from_bytes(&name));
-            // A broken link is not a folder. If a later part of the pattern matches it by name, that reports it.
+            // A broken link is not a folder. If a later component of the pattern matches its name, the link is reported
+            // then.
             let Ok(facts) = fs::metadata(&path) else { continue };
             if !facts.is_dir() {
                 continue;
@@ -174,7 +176,7 @@ impl<'s> Walk<'s> {
         Ok(())
     }
 
-    /// Adds a file, or all files of a folder. `is_root` if it was named, matched, or linked to.
+    /// Adds a file, or all files of a folder. `is_root` tells whether it was named, matched, or linked to.
     fn add_found(&mut self, path: PathBuf, facts: &Metadata, is_root: bool) -> Result<(), Error> {
         if facts.is_dir() {
             self.enter(&path, facts)?;
@@ -200,7 +202,7 @@ impl<'s> Walk<'s> {
         Ok(())
     }
 
-    /// Whether a folder was read before; then all its files are reached once more.
+    /// Whether a folder was read before. If so, counts all its files as reached once more.
     fn repeats_folder(&mut self, path: &Path, facts: &Metadata) -> bool {
         let files = self.seen.repeats_folder(path, facts);
         self.reached += files.unwrap_or(0);
@@ -242,7 +244,8 @@ impl<'s> Walk<'s> {
         is_hidden(name) && !self.with_hidden
     }
 
-    /// Skips a hidden name, and counts the files skipped with it: those that `rest` of a pattern matches from there.
+    /// Skips a hidden name, and counts the files that are skipped with it: those below it that match `rest` of the
+    /// pattern.
     fn skip(&mut self, path: &Path, rest: &[Component]) {
         // A broken link skips no file.
         let Ok(facts) = fs::metadata(path) else { return };
@@ -260,7 +263,7 @@ impl<'s> Walk<'s> {
         self.seen.add_hidden(&facts, counted.unwrap_or(1));
     }
 
-    /// Notes that the walk is now inside `folder`, unless it already is.
+    /// Notes that the walk enters `folder`. Fails if the walk is already inside it: a link forms a loop.
     fn enter(&mut self, folder: &Path, facts: &Metadata) -> Result<(), Error> {
         if let Some((target, _)) = self.above.iter().find(|(_, above)| *above == id(facts)) {
             return Err(Error::LinkLoop { path: folder.to_path_buf(), target: target.clone() });
@@ -270,7 +273,7 @@ impl<'s> Walk<'s> {
     }
 }
 
-/// Sort key of a path, or of a name in a folder: a folder sorts like the paths below it.
+/// Returns the sort key of a path, or of a name in a folder. A folder sorts like the paths below it.
 fn sort_key(name: &OsStr, is_folder: bool) -> Vec<u8> {
     let mut key = name.as_bytes().to_vec();
     if is_folder && !key.ends_with(b"/") {
@@ -294,7 +297,7 @@ fn is_below(path: &Path, folders: &HashSet<PathBuf>) -> bool {
     false
 }
 
-/// Metadata of the target of `path`.
+/// Returns the metadata of the file or folder at `path`, with links followed.
 fn followed(path: &Path) -> Result<Metadata, Error> {
     fs::metadata(path).map_err(|e| {
         let path_is_link = fs::symlink_metadata(path).is_ok_and(|facts| facts.is_symlink());
@@ -310,7 +313,7 @@ fn followed(path: &Path) -> Result<Metadata, Error> {
     })
 }
 
-/// The names in `folder`, none if it is not a folder.
+/// Returns the names in `folder`; empty if it is not a folder.
 fn names(folder: &Path) -> Result<Vec<Vec<u8>>, Error> {
     let readable = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let names: io::Result<Vec<Vec<u8>>> = fs::read_dir(readable).and_then(|entries| {
@@ -323,12 +326,12 @@ fn names(folder: &Path) -> Result<Vec<Vec<u8>>, Error> {
     }
 }
 
-/// Whether the path does not exist.
+/// Whether the error means that the path does not exist.
 pub(super) fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
-/// Whether no file can have this name.
+/// Whether the error means that the name is too long for a file.
 pub(super) fn is_too_long(error: &io::Error) -> bool {
     error.kind() == ErrorKind::InvalidFilename
 }

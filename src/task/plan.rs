@@ -1,5 +1,5 @@
-//! The plan task: cuts the input into splits, chooses the number of parts, and samples cut points for range
-//! partitions.
+//! The plan task: cuts the input into splits, chooses the number of parts, and, for partitions by range, samples keys
+//! to find where partitions begin.
 
 use super::failure::Trouble;
 use super::fold::{Cut, cut_points};

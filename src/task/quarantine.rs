@@ -1,5 +1,4 @@
-//! Sets aside records for which the map fails and keys for which the reduce fails, up to the user's
-//! limit.
+//! Sets aside the records for which the map fails, and the keys for which the reduce fails, up to the user's limit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -11,18 +11,18 @@ use crate::task;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Beside {
     counters: BTreeMap<(String, String), u64>,
-    /// Lines, since the order across the parts of a side output is not fixed; parts of other formats are cut into
-    /// lines too.
+    /// The lines of each side output, because the order across its parts is not fixed. Parts of formats without lines
+    /// are cut at newlines too.
     sides: BTreeMap<&'static str, Vec<Vec<u8>>>,
 }
 
-/// A difference, with both values.
+/// A description of what differs, and both values.
 pub(super) type Difference = (String, String, String);
 
 impl Beside {
     /// Adds the counters and side output of one call of the job's code.
     pub(super) fn add(&mut self, counters: &Counters, sides: &[(&'static str, Vec<u8>)]) {
-        // The framework's own counters say how the work was done.
+        // The framework's own counters are left out: they describe how the work was done.
         for (group, name, n) in counters.iter().filter(|(group, ..)| *group != task::GROUP) {
             let total = self.counters.entry((group.into(), name.into())).or_default();
             *total = total.saturating_add(n);
@@ -33,7 +33,7 @@ impl Beside {
         }
     }
 
-    /// The first counter or side output that differs, except for those that may vary.
+    /// Returns the first counter or side output that differs, except for those that may vary.
     pub(super) fn difference(
         &self,
         other: &Self,
@@ -43,7 +43,7 @@ impl Beside {
         self.counts_differ(other, settings).or_else(|| self.sides_differ(other, settings, same))
     }
 
-    /// The first counter that differs, except for those that may vary.
+    /// Returns the first counter that differs, except for those that may vary.
     pub(super) fn counts_differ(&self, other: &Self, settings: &Settings) -> Option<Difference> {
         let count = |beside: &Self, key| beside.counters.get(key).copied().unwrap_or(0);
         let varies = |(group, name): &(String, String)| {

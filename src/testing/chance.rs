@@ -5,7 +5,7 @@
 pub(super) struct Chance(u64);
 
 impl Chance {
-    /// A separate stream for each law, so that one law's draws do not shift another's.
+    /// Creates a separate stream for each law, so that the numbers of one law do not affect those of another.
     pub(super) fn new(seed: u64, stream: u64) -> Self {
         let mut chance = Chance(seed);
         chance.0 = chance.next() ^ stream.wrapping_mul(0xd134_2543_de82_ef95);
@@ -20,12 +20,12 @@ impl Chance {
         z ^ (z >> 31)
     }
 
-    /// A number below `end`; 0 if that is 0.
+    /// Returns a random number below `end`; 0 if `end` is 0.
     pub(super) fn below(&mut self, end: usize) -> usize {
         ((u128::from(self.next()) * end as u128) >> 64) as usize
     }
 
-    /// True once in `n` times.
+    /// Returns true with a probability of 1 in `n`.
     pub(super) fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }

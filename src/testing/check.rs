@@ -11,10 +11,10 @@ use super::{Breach, Law, Violation, show};
 use crate::format::Output;
 use crate::job::{Counter, Job, Side};
 
-/// Default number of cases for each law: almost surely finds whatever breaks in a tenth of all cases.
+/// Default number of cases for each law: enough to find almost certainly a breach that shows in a tenth of all cases.
 const CASES: usize = 64;
 
-/// Checks a job against its [laws](Law). Start with the job value that tasks receive.
+/// Creates a check of a job against the [laws](Law). Pass a job value such as the command line would produce.
 pub fn check<J: Job>(job: J) -> Check<J> {
     Check {
         job,
@@ -41,14 +41,14 @@ pub struct Check<J> {
     temporary: PathBuf,
 }
 
-/// What was checked, for a job that obeys its laws.
+/// Result of a check that found no breach.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// Records of the input.
+    /// The number of records in the input.
     pub records: usize,
-    /// Calls of reduce with one reducer.
+    /// The number of reduce calls with one reducer.
     pub groups: usize,
-    /// The seed of the draws.
+    /// The seed of all random choices.
     pub seed: u64,
     /// Laws that were not tested, each with the reason.
     pub unchecked: Vec<(Law, &'static str)>,
@@ -80,13 +80,14 @@ impl<J: Job> Check<J> {
         self
     }
 
-    /// Draws cuts, groupings and orders from another seed than 0. Equal seeds give equal draws on every machine.
+    /// Chooses cuts, groupings and orders with another random seed than 0. Equal seeds give equal choices on every
+    /// machine.
     pub fn seed(mut self, seed: u64) -> Self {
         self.settings.seed = seed;
         self
     }
 
-    /// Draws this number of cases for each law (and key) instead of 64; at least one.
+    /// Tries this number of cases for each law (and key) instead of 64; at least one.
     pub fn cases(mut self, cases: usize) -> Self {
         self.settings.cases = cases.max(1);
         self
@@ -95,8 +96,8 @@ impl<J: Job> Check<J> {
     /// Treats numbers in text as equal if they differ by at most this fraction of the larger one, as sums of floats
     /// do.
     ///
-    /// Results that are not text are then compared by their lengths only. Without this call it is 1e-9 for jobs whose
-    /// combiner is not declared exact ([`crate::job::Combine::EXACT`]), and 0 for all others.
+    /// Results that are not text are then compared by their lengths only. Without this call, the tolerance is 1e-9 for
+    /// jobs whose combiner is not declared exact ([`crate::job::Combine::EXACT`]), and 0 for all others.
     pub fn tolerance(mut self, part: f64) -> Self {
         self.settings.tolerance = Some(part);
         self
@@ -110,13 +111,13 @@ impl<J: Job> Check<J> {
         self
     }
 
-    /// Lets this counter depend on how the work was done, such as a counter of tasks or of a reduce's values.
+    /// Lets this counter depend on how the work was done, as a counter of tasks or of a reduce's values does.
     pub fn varying_counter(mut self, counter: Counter) -> Self {
         self.settings.varying_counters.push(counter);
         self
     }
 
-    /// Lets this side output depend on how the work was done, such as one with a record for each task.
+    /// Lets this side output depend on how the work was done, as one with a record for each task does.
     pub fn varying_side<O: Output>(mut self, side: Side<O>) -> Self {
         self.settings.varying_sides.push(side.name());
         self
@@ -132,7 +133,7 @@ impl<J: Job> Check<J> {
     ///
     /// # Panics
     ///
-    /// If the job breaks one, with a message that says how; and if the job's own code panics.
+    /// If the job breaks a law, with a message that says how, or if the job's own code panics.
     #[track_caller]
     #[expect(clippy::panic, reason = "a test fails by panicking")]
     pub fn run(self) {
@@ -173,7 +174,7 @@ fn pieces<J: Job>(inputs: Vec<(Option<String>, Vec<u8>)>) -> Result<Vec<Piece>, 
     (1..).zip(inputs).map(piece).collect()
 }
 
-/// Checks the laws at this input, all or only one.
+/// Checks all laws or only one, with this input.
 pub(super) fn examine<J: Job>(
     bench: &mut Workbench<J>,
     pieces: &[Piece],

@@ -1,9 +1,9 @@
 //! Compares results byte by byte, or, if floats are summed, with a small tolerance for numbers.
 
-/// Numbers smaller than this are equal whatever their ratio: they are what is left when floats cancel out.
+/// Numbers that differ by at most this are equal, whatever their ratio: such differences remain when floats cancel out.
 const NOTHING: f64 = 1e-12;
 
-/// Whether two results are equal.
+/// Returns whether two results are equal.
 ///
 /// With a tolerance, numbers in text may differ by this fraction of the larger one, and results that are not text are
 /// compared by their lengths only.

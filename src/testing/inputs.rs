@@ -24,7 +24,7 @@ pub(super) struct Piece {
 /// The ranges of each map task.
 pub(super) type Layout = Vec<Vec<FileRange>>;
 
-/// Most ranges that a drawn layout cuts a file into.
+/// Maximum number of ranges that a random layout cuts a file into.
 const RANGES_MAX: usize = 6;
 
 /// Writes the pieces to their files, replacing earlier contents.
@@ -51,7 +51,7 @@ pub(super) fn write(pieces: &[Piece], folder: &Path) -> Result<Vec<FileRange>, B
     pieces.iter().map(file).collect()
 }
 
-/// For each file, whether it may be cut: not if its format forbids it, or if it is compressed.
+/// Returns for each file whether it may be cut: its format must allow it, and it must not be compressed.
 pub(super) fn splittable<J: Job>(files: &[FileRange]) -> Result<Vec<bool>, Breach> {
     let cut = |file: &FileRange| {
         let planned =
@@ -61,7 +61,7 @@ pub(super) fn splittable<J: Job>(files: &[FileRange]) -> Result<Vec<bool>, Breac
     files.iter().map(cut).collect()
 }
 
-/// Layouts to try: the simplest first, so that findings are easy to understand, then random ones.
+/// Returns the layouts to try: the simplest first, so that findings are easy to understand, then random ones.
 pub(super) fn layouts(
     files: &[FileRange],
     splittable: &[bool],
@@ -82,10 +82,10 @@ pub(super) fn layouts(
     layouts
 }
 
-/// Most map tasks of the finest layout.
+/// Approximate maximum number of map tasks of the finest layout.
 const TASKS_MAX: usize = 256;
 
-/// A task for every record, as far as files can be cut, up to a sensible number.
+/// Returns a layout with a task for every record, as far as files can be cut, up to about `TASKS_MAX` tasks.
 pub(super) fn finest(files: &[FileRange], splittable: &[bool], whole: &[Step]) -> Layout {
     let places: Vec<&Place> = whole.iter().filter_map(|step| step.record.as_ref()).collect();
     let step = places.len().div_ceil(TASKS_MAX).max(1);
@@ -106,7 +106,7 @@ pub(super) fn finest(files: &[FileRange], splittable: &[bool], whole: &[Step]) -
     layout
 }
 
-/// Two tasks: one up to this record, one from it onward.
+/// Returns a layout of two tasks: one up to this record, and one from this record on.
 fn cut_before(place: &Place, files: &[FileRange], splittable: &[bool]) -> Option<Layout> {
     let at = files.iter().position(|file| file.location == place.file)?;
     if place.offset == 0 || place.offset >= files[at].end || !splittable[at] {
@@ -129,7 +129,7 @@ fn drawn(files: &[FileRange], splittable: &[bool], chance: &mut Chance) -> Layou
         cuts.sort_unstable();
         for cut in cuts.windows(2) {
             let range = FileRange { start: cut[0], end: cut[1], ..file.clone() };
-            // Now and then a task reads on in the next range, as one that was given several small files does.
+            // Sometimes a task also reads the next range, like a task with several small files.
             match layout.last_mut() {
                 Some(task) if chance.one_in(4) => task.push(range),
                 _ => layout.push(vec![range]),
@@ -139,7 +139,7 @@ fn drawn(files: &[FileRange], splittable: &[bool], chance: &mut Chance) -> Layou
     layout
 }
 
-/// A layout for people: `in-1.txt 0-4 | in-1.txt 4-9`.
+/// Formats a layout for people: `in-1.txt 0-4 | in-1.txt 4-9`.
 pub(super) fn show(layout: &Layout) -> String {
     let range = |range: &FileRange| {
         let name = range.location.path().file_name().unwrap_or_default();
@@ -149,7 +149,7 @@ pub(super) fn show(layout: &Layout) -> String {
     layout.iter().map(task).collect::<Vec<_>>().join(" | ")
 }
 
-/// The source number of inputs with this name.
+/// Returns the source number of inputs with this name.
 pub(super) fn source_of<J: Job>(name: Option<&str>) -> Result<u32, Breach> {
     let known = J::INPUTS.join(", ");
     match name {

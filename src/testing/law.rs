@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// What the framework relies on. If a job breaks a law, its results depend on the cluster, on memory or on chance.
+/// A property of jobs that the framework relies on. If a job breaks a law, its results depend on the cluster, on memory
+/// or on chance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Law {
     /// The job's flags do not clash with the flags that every job has.
@@ -15,7 +16,8 @@ pub enum Law {
     RecordsAreFound,
     /// A key that is written and read again is the same key.
     KeysRoundTrip,
-    /// Key bytes sort as the key's `Ord` does. Checked by [`key_order`](super::key_order), as few keys need an `Ord`.
+    /// Key bytes sort as the key's `Ord` does. Checked only by [`key_order`](super::key_order), because few keys need
+    /// an `Ord`.
     KeysSort,
     /// The partition is a function of the key (of the group, for grouped keys) and the number of parts.
     PartitionIsOfKey,
@@ -37,13 +39,12 @@ pub enum Law {
     ReducersDoNotShow,
     /// Counters and side outputs do not depend on how the work was done.
     TotalsDoNotShow,
-    /// A run with threads, spills and files writes what these laws promise.
+    /// A run with threads, spills and files writes the results that these laws imply.
     RunAgrees,
 }
 
 impl Law {
-    /// The laws of every job, in the order in which they are checked: a broken one can make later ones look broken
-    /// too.
+    /// The laws of every job, in the order in which they are checked. A broken law can make later ones look broken too.
     pub const ALL: [Self; 16] = [
         Self::FlagsDoNotClash,
         Self::JobSurvives,
@@ -65,7 +66,7 @@ impl Law {
 }
 
 impl fmt::Display for Law {
-    /// A clause, such as `the map is deterministic`.
+    /// Writes a clause, such as `the map is deterministic`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::FlagsDoNotClash => {

@@ -46,8 +46,8 @@
 //! # gristmill::testing::check(WordCount { lowercase: true }).input("a b A\nc a\n").run();
 //! ```
 //!
-//! The check also finds flags of the job that clash with the flags of every job, such as `--memory`. A job with such a
-//! flag refuses to run.
+//! The check also finds flags of the job that clash with a flag that every job has, such as `--memory`. A job with
+//! such a flag refuses to run.
 //!
 //! # What a violation looks like
 //!

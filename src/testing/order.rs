@@ -40,7 +40,7 @@ pub struct KeyOrder<'k, K> {
 }
 
 impl<'k, K: Key<'k> + Ord + Debug> KeyOrder<'k, K> {
-    /// Checks all adjacent keys after sorting; that implies the order of all others.
+    /// Sorts the keys and checks all adjacent ones. This implies the order of all pairs.
     ///
     /// # Panics
     ///
@@ -53,7 +53,7 @@ impl<'k, K: Key<'k> + Ord + Debug> KeyOrder<'k, K> {
         }
     }
 
-    /// Checks as [`run`](Self::run) does.
+    /// Checks the keys as [`run`](Self::run) does, but returns the breach.
     ///
     /// # Errors
     ///

@@ -29,12 +29,12 @@ impl Collect for Pairs {
 /// The values of one key, in the order in which they were emitted.
 #[derive(Clone, Debug)]
 pub(super) struct Member {
-    /// The whole key; of a grouped one, with what the group is sorted by.
+    /// The whole key. A grouped key includes its order within the group.
     pub(super) key: Vec<u8>,
     pub(super) values: Vec<Vec<u8>>,
 }
 
-/// What one call of reduce gets: one key, or for grouped keys all keys of the group, in their order.
+/// The input of one call of reduce: one key or, for grouped keys, all keys of the group, in their order.
 #[derive(Clone, Debug)]
 pub(super) struct Keyed {
     pub(super) group: Vec<u8>,
@@ -42,7 +42,7 @@ pub(super) struct Keyed {
 }
 
 impl Keyed {
-    /// The same group, with the values that `change` returns for those of each key.
+    /// Returns the same group, with the values of each key replaced by those that `change` returns for them.
     pub(super) fn changed<E>(
         &self,
         mut change: impl FnMut(&[Vec<u8>]) -> Result<Vec<Vec<u8>>, E>,
@@ -54,21 +54,21 @@ impl Keyed {
         Ok(Keyed { group: self.group.clone(), members })
     }
 
-    /// All values, in the order in which the reduce sees them.
+    /// Returns all values, in the order in which the reduce sees them.
     pub(super) fn values(&self) -> Vec<&[u8]> {
         self.members.iter().flat_map(|member| &member.values).map(Vec::as_slice).collect()
     }
 
-    /// The most values that one key has.
+    /// Returns the largest number of values that one key has.
     pub(super) fn longest(&self) -> usize {
         self.members.iter().map(|member| member.values.len()).max().unwrap_or(0)
     }
 }
 
-/// Sorts and groups pairs as the shuffle does: equal keys' values stay in their order.
+/// Sorts and groups pairs as the shuffle does: the values of equal keys stay in their order.
 ///
 /// # Errors
-/// Key bytes that cannot be those of a key.
+/// If the bytes of a key are invalid.
 pub(super) fn grouped<'p, J: Job>(
     pairs: impl Iterator<Item = &'p Pair>,
 ) -> Result<Vec<Keyed>, key::Error> {

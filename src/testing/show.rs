@@ -10,27 +10,27 @@ use crate::job::Job;
 use crate::record::{Key, value};
 use crate::spec::escape;
 
-/// Characters of one value, key or record.
+/// Maximum number of characters shown of one value, key or record.
 const ITEM_CHARS: usize = 40;
-/// Characters of a result.
+/// Maximum number of characters shown of a result.
 const RESULT_CHARS: usize = 80;
-/// Values of one key.
+/// Maximum number of values shown of one key.
 const VALUES: usize = 8;
 
-/// Text in quotes.
+/// Formats bytes as text in quotes.
 pub(super) fn bytes(bytes: &[u8]) -> String {
     format!("\"{}\"", escape(bytes, ITEM_CHARS))
 }
 
-/// A whole input in quotes.
+/// Formats a whole input in quotes.
 pub(super) fn input(bytes: &[u8]) -> String {
     format!("\"{}\"", escape(bytes, 2 * RESULT_CHARS))
 }
 
-/// The bytes of a key or a group: as text where there is any in them, else in hexadecimal.
+/// Formats the bytes of a key or a group: as text if they contain any, else in hexadecimal.
 pub(super) fn key<J: Job>(key: &[u8]) -> String {
     let grouped = <J::Key<'static> as Key<'static>>::GROUPED;
-    // Text in a grouped key ends in a zero byte, which says nothing to a reader.
+    // Text in a grouped key ends in a zero byte, which means nothing to a reader.
     let key = if grouped { key.strip_suffix(b"\0").unwrap_or(key) } else { key };
     if key.is_empty()
         || key.iter().any(u8::is_ascii_graphic)
@@ -46,12 +46,12 @@ fn is_text(text: &str) -> bool {
     !text.contains(char::is_control)
 }
 
-/// A value of the author's type, in its `Debug` form.
+/// Formats a value of the author's type in its `Debug` form.
 pub(super) fn debug(value: &impl Debug) -> String {
     escape(format!("{value:?}").as_bytes(), RESULT_CHARS)
 }
 
-/// One value: as JSON, with byte strings as text.
+/// Formats one value as JSON, with byte strings as text.
 pub(super) fn value<J: Job>(encoded: &[u8]) -> String {
     let mut json = Vec::new();
     let written = value::decode::<J::Value<'_>>(encoded).is_ok_and(|value| {
@@ -61,7 +61,7 @@ pub(super) fn value<J: Job>(encoded: &[u8]) -> String {
     escape(shown, ITEM_CHARS)
 }
 
-/// Several values, in brackets.
+/// Formats several values, in brackets.
 pub(super) fn values<'v, J: Job>(encoded: impl ExactSizeIterator<Item = &'v [u8]>) -> String {
     let more = encoded.len().saturating_sub(VALUES);
     let mut shown: Vec<String> = encoded.take(VALUES).map(value::<J>).collect();
@@ -71,14 +71,14 @@ pub(super) fn values<'v, J: Job>(encoded: impl ExactSizeIterator<Item = &'v [u8]
     format!("[{}]", shown.join(", "))
 }
 
-/// Two results that differ: from the line on which they do.
+/// Formats two results that differ, from the first line that differs.
 pub(super) fn results(left: &[u8], right: &[u8]) -> (String, String) {
     let common = left.iter().zip(right).take_while(|(left, right)| left == right).count();
     let line = left[..common].iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
     (result(&left[line..]), result(&right[line..]))
 }
 
-/// What map or reduce wrote.
+/// Formats the output of a map or reduce.
 pub(super) fn result(written: &[u8]) -> String {
     let written = written.strip_suffix(b"\n").unwrap_or(written);
     if written.is_empty() {
@@ -88,7 +88,7 @@ pub(super) fn result(written: &[u8]) -> String {
     }
 }
 
-/// JSON whose byte strings are text.
+/// Formats JSON with byte strings as text.
 struct ByteText;
 
 impl Formatter for ByteText {

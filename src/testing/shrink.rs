@@ -10,17 +10,17 @@ use super::{Breach, Law, inputs};
 use crate::job::Job;
 use crate::spec::TaskKind;
 
-/// How many smaller inputs are tried.
+/// Maximum number of smaller inputs to try.
 const ATTEMPTS_MAX: usize = 200;
 
-/// The smallest input found that breaks the same law, and how it does.
+/// Returns the smallest input found that breaks the same law, and how it does.
 pub(super) fn shrink<J: Job>(
     bench: &mut Workbench<J>,
     pieces: Vec<Piece>,
     settings: &Settings,
     breach: Breach,
 ) -> (Vec<Piece>, Breach) {
-    // No input makes flags clash.
+    // Whether flags clash does not depend on the input.
     if breach.law() == Some(Law::FlagsDoNotClash) {
         return (Vec::new(), breach);
     }
@@ -49,7 +49,7 @@ pub(super) fn shrink<J: Job>(
     found
 }
 
-/// How the law is broken at this input, if it is.
+/// Returns how the law is broken with this input, if it is.
 fn broken<J: Job>(
     bench: &mut Workbench<J>,
     pieces: &[Piece],
@@ -58,19 +58,19 @@ fn broken<J: Job>(
 ) -> Option<Breach> {
     let examined =
         catch_unwind(AssertUnwindSafe(|| examine(bench, pieces, settings, None, Some(law))));
-    // Code that panics on other input than the author's is not what is looked for.
+    // A panic on an input other than the author's is not the breach to look for.
     let examined = examined.inspect_err(|_| bench.recover());
     examined.ok()?.err().filter(|breach| breach.law() == Some(law))
 }
 
-/// A record, with what separates it from the next one.
+/// A record, with the bytes that separate it from the next one.
 #[derive(Clone)]
 struct Record {
     piece: usize,
     bytes: Vec<u8>,
 }
 
-/// The records of the pieces, or none where they do not simply follow each other: in compressed files, for example.
+/// Returns the records of the pieces, or none if they do not simply follow each other, as in compressed files.
 fn records<J: Job>(bench: &mut Workbench<J>, pieces: &[Piece]) -> Vec<Record> {
     let Ok(files) = inputs::write(pieces, bench.folder()) else { return Vec::new() };
     let Ok(job) = bench.task(TaskKind::Map, 0, 1) else { return Vec::new() };

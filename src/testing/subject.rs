@@ -9,7 +9,7 @@ use super::{Breach, Law, compare, show};
 use crate::job::{Combine, Counter, Job};
 use crate::spec::{FileRange, TaskKind};
 
-/// How to check.
+/// Settings of a check.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) seed: u64,
@@ -23,13 +23,13 @@ pub(super) struct Settings {
 /// The fraction by which numbers may differ if the combiner is not declared exact.
 const INEXACT_TOLERANCE: f64 = 1e-9;
 
-/// A job under test, at one input.
+/// A job under test, with one input.
 pub(super) struct Subject<'s, J: Job> {
     pub(super) bench: &'s mut Workbench<J>,
     pub(super) settings: &'s Settings,
     pub(super) files: &'s [FileRange],
     pub(super) splittable: Vec<bool>,
-    /// What one map task over all of the input gave.
+    /// The output of one map task over all of the input.
     pub(super) whole: Vec<Step>,
     pub(super) groups: Vec<Keyed>,
     /// See [`Self::spread`].
@@ -37,7 +37,7 @@ pub(super) struct Subject<'s, J: Job> {
     tolerance: f64,
 }
 
-/// Why a law that holds was not put to the test.
+/// The reason why a law was not tested, if it was not.
 pub(super) type Unchecked = Option<&'static str>;
 
 impl<'s, J: Job> Subject<'s, J> {
@@ -58,7 +58,7 @@ impl<'s, J: Job> Subject<'s, J> {
         Ok(Subject { bench, settings, files, splittable, whole, groups, spread: None, tolerance })
     }
 
-    /// Checks one law. `original` is the job value that the author gave, where it was not used up before.
+    /// Checks one law. `original` is the author's job value, unless an earlier check has used it up.
     pub(super) fn check(
         &mut self,
         law: Law,
@@ -88,7 +88,7 @@ impl<'s, J: Job> Subject<'s, J> {
         }
     }
 
-    /// The groups of as many map tasks as it takes for a key to have `wanted` values, if possible.
+    /// Returns groups in which some key has at least `wanted` values, if possible.
     ///
     /// A map that emits in `cleanup` emits each key only once per task. Every record then gets its own task, as far as
     /// the input can be cut.
@@ -107,17 +107,17 @@ impl<'s, J: Job> Subject<'s, J> {
         Ok(self.spread.insert(groups_of::<J>(&steps)?).clone())
     }
 
-    /// Whether two results are the same.
+    /// Returns whether two results are the same.
     pub(super) fn same(&self, left: &[u8], right: &[u8]) -> bool {
         compare::same(left, right, self.tolerance)
     }
 
-    /// The chance of a law.
+    /// Returns the random numbers of a law.
     pub(super) fn chance(&self, law: Law) -> Chance {
         Chance::new(self.settings.seed, law as u64)
     }
 
-    /// The first place at which results differ, and both results there.
+    /// Returns the first place at which results differ, and both results there.
     pub(super) fn difference(&self, left: &Results, right: &Results) -> Option<Difference> {
         let differs = |key: &&Vec<u8>| match (left.get(*key), right.get(*key)) {
             (Some(left), Some(right)) => !self.same(left, right),
@@ -142,13 +142,13 @@ pub(super) struct Difference {
     pub(super) right: String,
 }
 
-/// What the reduces of this map output are called with.
+/// Returns the groups with which the reduce is called for this map output.
 pub(super) fn groups_of<J: Job>(steps: &[Step]) -> Result<Vec<Keyed>, Breach> {
     let groups = grouped::<J>(steps.iter().flat_map(|step| &step.pairs));
     groups.map_err(|error| Breach::not_run(format!("a key cannot be decoded: {error}")))
 }
 
-/// The most values that one key has.
+/// Returns the largest number of values that one key has.
 pub(super) fn longest(groups: &[Keyed]) -> usize {
     groups.iter().map(Keyed::longest).max().unwrap_or(0)
 }

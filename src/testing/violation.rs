@@ -2,7 +2,7 @@
 
 use super::Law;
 
-/// That a job breaks a law, or could not be checked. Its `Display` is one sentence.
+/// Error of a job that breaks a law or cannot be checked. Its `Display` is one sentence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{breach} (seed {seed}, input {input})")]
 pub struct Violation {
@@ -10,23 +10,23 @@ pub struct Violation {
     pub breach: Breach,
     /// The seed for [`super::Check::seed`] that reproduces this.
     pub seed: u64,
-    /// The smallest input found on which it shows, escaped and cut.
+    /// The smallest input found that shows the breach, escaped and shortened.
     pub input: String,
 }
 
-/// How a job breaks a law. Keys, values, records and results in it are escaped and cut.
+/// How a job breaks a law. Keys, values, records and results in it are escaped and shortened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Breach {
     /// The check itself could not run, for example because the job has no input of the given name.
     #[error("the check could not be run: {cause}")]
     NotRun {
-        /// Why.
+        /// The cause.
         cause: String,
     },
-    /// There is nothing to check with.
+    /// The input has no records.
     #[error("the input has no records, so nothing can be checked; give some with `.input(…)`")]
     NoRecords,
-    /// There is a combiner, and nothing to combine.
+    /// There is a combiner, but no key has enough values to combine.
     #[error(
         "no key of the input has three values, even with each record in its own map task, so \
          the combiner cannot be checked; give input in which some key has at least three values"
@@ -38,13 +38,13 @@ pub enum Breach {
         near(record, at)
     )]
     Failed {
-        /// Which part of the job.
+        /// The part of the job that failed.
         step: &'static str,
-        /// What it said.
+        /// Its error message.
         message: String,
-        /// `file:line`, where known.
+        /// Where it failed, as `file:line`, if known.
         at: Option<String>,
-        /// The record that it was called with, where there was one.
+        /// The record that it was called with, if any.
         record: Option<String>,
     },
     /// See [`Law::FlagsDoNotClash`].
@@ -53,7 +53,7 @@ pub enum Breach {
         /// The type, its fields, and what to do.
         clashes: String,
     },
-    /// See [`Law::JobSurvives`]: the serialized job value cannot be read, or is different when it is written again.
+    /// See [`Law::JobSurvives`]: the serialized job value cannot be read, or changes when it is written again.
     #[error(
         "the job value does not survive serialization: {problem}; use field types whose \
          `Serialize` and `Deserialize` are inverses of each other"
@@ -69,11 +69,11 @@ pub enum Breach {
          reduce uses, or fill that field in `setup`"
     )]
     JobLosesField {
-        /// For which record or key.
+        /// The record or key for which the outputs differ.
         place: String,
-        /// What the value itself gives.
+        /// The output of the original value.
         original: String,
-        /// What its serialized copy gives.
+        /// The output of its serialized copy.
         copy: String,
     },
     /// See [`Law::MapIsDeterministic`].
@@ -83,27 +83,27 @@ pub enum Breach {
          numbers, statics or the order of a hash map"
     )]
     MapDiffers {
-        /// For which record.
+        /// The record for which the outputs differ.
         place: String,
-        /// What came out first.
+        /// The first output.
         first: String,
-        /// What came out next.
+        /// The second output.
         second: String,
     },
     /// See [`Law::RecordsAreFound`].
     #[error(
         "the input format depends on where a file is cut: record {number} of the input is \
-         {whole} without cuts, but with the cuts {cuts} it is {cut}; return a record only for \
-         the range that holds its first byte, or set `SPLITTABLE = false`"
+         {whole} without cuts, but with map tasks over {cuts} it is {cut}; return a record only \
+         for the range that holds its first byte, or set `SPLITTABLE = false`"
     )]
     RecordsDiffer {
-        /// Which record, from 1.
+        /// The number of the record, from 1.
         number: usize,
-        /// What it is in the whole.
+        /// The record in the uncut file.
         whole: String,
-        /// What it is with the cuts.
+        /// The record with the cuts.
         cut: String,
-        /// The ranges, `|` between map tasks.
+        /// The ranges, with `|` between map tasks.
         cuts: String,
     },
     /// See [`Law::KeysRoundTrip`].
@@ -138,23 +138,23 @@ pub enum Breach {
     KeyNotWritten {
         /// The key.
         key: String,
-        /// Why not.
+        /// The cause.
         cause: String,
     },
-    /// See [`Law::PartitionIsOfKey`]: out of range.
+    /// See [`Law::PartitionIsOfKey`]: a partition is out of range.
     #[error(
-        "the partitioner is out of range: it returns {partition} for key {key}, but the number of \
-         parts is {parts}; return a number below that"
+        "the partitioner returns a number out of range: {partition} for key {key}, but the number \
+         of parts is {parts}; return a number below that"
     )]
     PartitionOutOfRange {
         /// The key.
         key: String,
-        /// What it chose.
+        /// The partition that it returned.
         partition: u32,
-        /// How many there are.
+        /// The number of parts.
         parts: u32,
     },
-    /// See [`Law::PartitionIsOfKey`]: the same key, different answers.
+    /// See [`Law::PartitionIsOfKey`]: the same key goes to different partitions.
     #[error(
         "the partitioner is not a function of the key: it puts key {key} into partition \
          {first} and, {when}, into partition {second} of {parts}; use only the key, the number \
@@ -163,16 +163,16 @@ pub enum Breach {
     PartitionDiffers {
         /// The key.
         key: String,
-        /// What it chose first.
+        /// The partition that it returned first.
         first: u32,
-        /// What it chose later.
+        /// The partition that it returned later.
         second: u32,
-        /// When that was.
+        /// When it returned the later one.
         when: &'static str,
-        /// How many there are.
+        /// The number of parts.
         parts: u32,
     },
-    /// See [`Law::PartitionIsOfKey`]: one group, several partitions.
+    /// See [`Law::PartitionIsOfKey`]: one group goes to several partitions.
     #[error(
         "the partitioner is not a function of the group: it puts one key of group {group} into \
           partition {first} and another into partition {second} of {parts}; use only the key's \
@@ -181,11 +181,11 @@ pub enum Breach {
     PartitionSplitsGroup {
         /// The group.
         group: String,
-        /// Where one of its keys goes.
+        /// The partition of one of its keys.
         first: u32,
-        /// Where another goes.
+        /// The partition of another of its keys.
         second: u32,
-        /// How many there are.
+        /// The number of parts.
         parts: u32,
     },
     /// See [`Law::CutsDoNotShow`].
@@ -195,13 +195,13 @@ pub enum Breach {
          from one record to the next, except values that are all emitted in `cleanup`"
     )]
     CutsShow {
-        /// For which key.
+        /// The key for which the results differ.
         place: String,
-        /// The result of one task.
+        /// The result of one map task.
         whole: String,
-        /// The result of several.
+        /// The result of several map tasks.
         cut: String,
-        /// The ranges, `|` between map tasks.
+        /// The ranges, with `|` between map tasks.
         cuts: String,
     },
     /// See [`Law::ReduceIsDeterministic`].
@@ -215,9 +215,9 @@ pub enum Breach {
         key: String,
         /// Its values.
         values: String,
-        /// What it wrote first.
+        /// The first output.
         first: String,
-        /// What it wrote next.
+        /// The second output.
         second: String,
     },
     /// See [`Law::CombinerRoundTrips`].
@@ -233,7 +233,7 @@ pub enum Breach {
         values: String,
         /// The result of folding them.
         plain: String,
-        /// The result of folding them after a round trip each.
+        /// The result of folding them after each has gone through `start` and `value`.
         again: String,
     },
     /// See [`Law::CombinerIsAssociative`].
@@ -247,7 +247,7 @@ pub enum Breach {
         key: String,
         /// Its values.
         values: String,
-        /// In which groups they were folded.
+        /// The groups in which they were folded.
         grouping: String,
         /// The result of folding them one by one.
         plain: String,
@@ -284,7 +284,7 @@ pub enum Breach {
         key: String,
         /// Its values.
         values: String,
-        /// What the combiner makes of them.
+        /// The values after combining.
         folded: String,
         /// The result without it.
         plain: String,
@@ -303,7 +303,7 @@ pub enum Breach {
         key: String,
         /// Its values.
         values: String,
-        /// The same in another order.
+        /// The same values in another order.
         order: String,
         /// The result in the first order.
         plain: String,
@@ -317,13 +317,13 @@ pub enum Breach {
          from one key to the next"
     )]
     ReducersShow {
-        /// For which key.
+        /// The key for which the results differ.
         place: String,
-        /// How many.
+        /// The number of reducers.
         reducers: u32,
-        /// The result of one.
+        /// The result with one reducer.
         one: String,
-        /// The result with this many.
+        /// The result with this number of reducers.
         many: String,
     },
     /// See [`Law::TotalsDoNotShow`].
@@ -334,13 +334,13 @@ pub enum Breach {
          describe the work, allow that with `.varying_counter(…)` or `.varying_side(…)`"
     )]
     TotalsShow {
-        /// Which counter or side output.
+        /// The counter or side output.
         what: String,
-        /// What one map task and one reducer give.
+        /// Its value with one map task and one reducer.
         plain: String,
-        /// How the work was done otherwise: `with 3 reducers`.
+        /// How the work was done the second time, such as `with 3 reducers`.
         how: String,
-        /// What it is then.
+        /// Its value the second time.
         other: String,
     },
     /// See [`Law::RunAgrees`]: a counter, or a side output of a map.
@@ -354,11 +354,11 @@ pub enum Breach {
         threads: usize,
         /// Its reducers.
         reducers: u32,
-        /// Which counter or side output.
+        /// The counter or side output.
         what: String,
-        /// What was expected.
+        /// The expected contents.
         expected: String,
-        /// What was found.
+        /// The contents that were found.
         found: String,
     },
     /// See [`Law::RunAgrees`]: a part of the output.
@@ -372,17 +372,17 @@ pub enum Breach {
         threads: usize,
         /// Its reducers.
         reducers: u32,
-        /// Which part of its output, from 0.
+        /// The number of the part, from 0.
         part: usize,
-        /// What was expected.
+        /// The expected contents.
         expected: String,
-        /// What was written.
+        /// The contents that were written.
         found: String,
     },
 }
 
 impl Breach {
-    /// The law that is broken, or `None` if the check could not be made.
+    /// Returns the broken law, or `None` if the check could not run.
     pub fn law(&self) -> Option<Law> {
         Some(match self {
             Self::NotRun { .. } | Self::NoRecords | Self::NoKeyRepeats | Self::Failed { .. } => {
@@ -410,7 +410,7 @@ impl Breach {
         })
     }
 
-    /// An error that prevents the check itself.
+    /// Creates the breach for an error that prevents the check itself.
     pub(super) fn not_run(cause: impl ToString) -> Self {
         Self::NotRun { cause: cause.to_string() }
     }

@@ -20,11 +20,11 @@ use crate::storage::{Scratch, ScratchPlaces, Staging, StagingOptions};
 /// The pairs of one record, or of the cleanup after the last one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Step {
-    /// The record; none for the cleanup.
+    /// The record; `None` for the cleanup.
     pub(super) record: Option<Place>,
-    /// What was emitted.
+    /// The pairs that were emitted.
     pub(super) pairs: Vec<Pair>,
-    /// What was written, in a job without a reduce.
+    /// The bytes that were written, in a job without a reduce.
     pub(super) written: Vec<u8>,
 }
 
@@ -36,15 +36,15 @@ pub(super) struct Place {
     pub(super) bytes: Vec<u8>,
 }
 
-/// What every reduce call wrote, by its group; of a job without a reduce, all of the output under no key.
+/// The output of every reduce call, by group. For a job without a reduce, all of the output, under an empty key.
 pub(super) type Results = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// The task of a job that is not in a cluster.
+/// The id of the job under test, which does not run on a cluster.
 const JOB: JobId = JobId(1);
 
-/// Runs one job's functions, with everything around them that they may ask for.
+/// Runs the functions of one job, with everything that they may need from the framework.
 pub(super) struct Workbench<J: Job> {
-    /// The job value as it travels to tasks.
+    /// The job value, serialized as for tasks.
     pub(super) job: Vec<u8>,
     context: Context,
     part: PartBuffer<J::Output>,
@@ -52,9 +52,9 @@ pub(super) struct Workbench<J: Job> {
     key_scratch: Vec<u8>,
     order_scratch: Vec<u8>,
     reading: source::Options,
-    /// Whether what is written is left together in one part.
+    /// Whether all output is collected in one part.
     together: bool,
-    /// What is counted and written to side outputs, while it is collected.
+    /// Counts and side outputs, while they are collected.
     beside: Option<Beside>,
     // Both remove their folders when they are dropped.
     _staging: Staging,
@@ -62,7 +62,7 @@ pub(super) struct Workbench<J: Job> {
 }
 
 impl<J: Job> Workbench<J> {
-    /// A workbench with a folder of its own under `temporary`.
+    /// Creates a workbench with its own folder under `temporary`.
     pub(super) fn create(job: &J, temporary: &Path) -> Result<Self, Breach> {
         let encoded = job
             .to_bytes()
@@ -88,12 +88,12 @@ impl<J: Job> Workbench<J> {
         })
     }
 
-    /// The folder that is gone with this value.
+    /// Returns the folder, which is removed with this value.
     pub(super) fn folder(&self) -> &Path {
         self.scratch.path()
     }
 
-    /// A job value as a task gets it: read from its bytes, and set up.
+    /// Returns a job value as a task gets it: read from its bytes, and set up.
     pub(super) fn task(&self, kind: TaskKind, index: u32, reducers: u32) -> Result<J, Breach> {
         let mut job = J::from_bytes(&self.job)
             .map_err(|error| Breach::JobNotReadable { problem: error.to_string() })?;
@@ -101,7 +101,7 @@ impl<J: Job> Workbench<J> {
         Ok(job)
     }
 
-    /// Maps all records of these ranges as one task, which `job` is set up for.
+    /// Maps all records of these ranges as one task, for which `job` is set up.
     pub(super) fn map(&mut self, job: &J, ranges: &[FileRange]) -> Result<Vec<Step>, Breach> {
         let mut steps = Vec::new();
         for range in ranges {
@@ -130,7 +130,8 @@ impl<J: Job> Workbench<J> {
         Ok(steps)
     }
 
-    /// The part that a job without a reduce would write if its map tasks, numbered from `first`, wrote it together.
+    /// Returns the part that a job without a reduce would write if these map tasks, numbered from `first`, wrote it
+    /// together.
     pub(super) fn map_to_part(
         &mut self,
         first: u32,
@@ -144,14 +145,14 @@ impl<J: Job> Workbench<J> {
         })
     }
 
-    /// The part that a reduce task writes for these groups.
+    /// Returns the part that a reduce task writes for these groups.
     pub(super) fn reduce_to_part(&mut self, job: &J, groups: &[Keyed]) -> Result<Vec<u8>, Breach> {
         self.in_one_part(|bench| {
             groups.iter().try_for_each(|keyed| bench.reduce(job, keyed).map(drop))
         })
     }
 
-    /// All that `code` has written to one part.
+    /// Returns all output of `code`, as one part.
     fn in_one_part(
         &mut self,
         code: impl FnOnce(&mut Self) -> Result<(), Breach>,
@@ -164,7 +165,7 @@ impl<J: Job> Workbench<J> {
         done.and(part).map(|(bytes, _)| bytes)
     }
 
-    /// What `code` counts and writes to side outputs.
+    /// Returns the counts and side outputs of `code`.
     pub(super) fn beside(
         &mut self,
         code: impl FnOnce(&mut Self) -> Result<(), Breach>,
@@ -175,7 +176,7 @@ impl<J: Job> Workbench<J> {
         done.map(|()| beside)
     }
 
-    /// Called when code of the job's has returned.
+    /// Collects counts and side outputs. Called when the job's code has returned.
     fn gather(&mut self) -> Result<(), Error> {
         let (counters, sides) = self.context.take()?;
         if let Some(beside) = &mut self.beside {
@@ -184,7 +185,7 @@ impl<J: Job> Workbench<J> {
         Ok(())
     }
 
-    /// Forgets what code that panicked has left.
+    /// Discards the output of code that panicked.
     pub(super) fn recover(&mut self) {
         self.together = false;
         self.beside = None;
@@ -211,7 +212,7 @@ impl<J: Job> Workbench<J> {
         Ok((self.emit(path, |out| job.cleanup(out))?, Vec::new()))
     }
 
-    /// What `code` emits.
+    /// Returns the pairs that `code` emits.
     fn emit(
         &mut self,
         path: &Text,
@@ -234,7 +235,7 @@ impl<J: Job> Workbench<J> {
         Ok(pairs.0)
     }
 
-    /// What `code` writes.
+    /// Returns the bytes that `code` writes.
     fn write(
         &mut self,
         path: &Text,
@@ -249,11 +250,11 @@ impl<J: Job> Workbench<J> {
             return done.map(|()| Vec::new());
         }
         let (bytes, records) = self.part.take()?;
-        // A format may begin and end its parts with something of its own.
+        // A format may begin and end its parts with bytes that belong to no record.
         done.map(|()| if records > 0 { bytes } else { Vec::new() })
     }
 
-    /// What the reduce writes for this key and these values.
+    /// Returns the output of the reduce for this key and these values.
     pub(super) fn reduce(&mut self, job: &J, keyed: &Keyed) -> Result<Vec<u8>, Breach> {
         let mut key_scratch = std::mem::take(&mut self.key_scratch);
         let mut order_scratch = std::mem::take(&mut self.order_scratch);
@@ -269,7 +270,7 @@ impl<J: Job> Workbench<J> {
         written.map_err(|error| failed("the reduce", &error, None))
     }
 
-    /// What a reduce task writes for each of these groups, in their order.
+    /// Returns the output of a reduce task for each of these groups, which are processed in order.
     pub(super) fn reduce_each<'k>(
         &mut self,
         job: &J,
@@ -293,7 +294,7 @@ pub(super) fn set_up<J: Job>(
     job.setup(&task).map_err(|error| failed("`setup`", &error, None))
 }
 
-/// That the job's own code returned an error.
+/// Creates the breach for an error that the job's own code returned.
 pub(super) fn failed(step: &'static str, error: &Error, record: Option<&[u8]>) -> Breach {
     let at = error.location();
     Breach::Failed {
@@ -308,7 +309,7 @@ fn unread(error: &crate::format::Error) -> Breach {
     Breach::Failed { step: "reading the input", message: error.to_string(), at: None, record: None }
 }
 
-/// Different for every folder at one time, on one machine. Nothing that is checked depends on it.
+/// Returns a nonce that differs between all checks that run on a machine at the same time. No result depends on it.
 pub(super) fn nonce() -> Nonce {
     let half = || u128::from(RandomState::new().hash_one(std::process::id()));
     Nonce(half() << 64 | half())

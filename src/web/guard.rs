@@ -1,8 +1,8 @@
 //! Checks every request before it is handled, and adds security headers to every answer.
 //!
 //! Other sites must not read these pages through a user's browser. A request is rejected if its `Host` is neither
-//! `localhost` nor a loopback address, even if it is a name that resolves to this machine. It is also rejected if its
-//! `Origin` or `Sec-Fetch-Site` shows that a page of another site made it.
+//! `localhost` nor a loopback address. Another name is rejected even if it resolves to this machine. A request is also
+//! rejected if its `Origin` or `Sec-Fetch-Site` shows that a page of another site made it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
@@ -155,7 +155,7 @@ fn check_origin(headers: &HeaderMap, host: &str) -> Result<(), Fault> {
     let is = |name: &str, value: &[u8]| headers.get(name).is_some_and(|it| it.as_bytes() == value);
     let is_foreign = is("sec-fetch-site", b"cross-site") || is("sec-fetch-site", b"same-site");
     if is_foreign && !is("sec-fetch-mode", b"navigate") {
-        return refuse("Sec-Fetch-Site names another site".into());
+        return refuse("Sec-Fetch-Site is not `same-origin`".into());
     }
     Ok(())
 }

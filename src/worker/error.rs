@@ -49,7 +49,10 @@ pub enum Error {
     )]
     Thread(#[source] io::Error),
     /// The master refuses this worker permanently.
-    #[error("the master refuses this worker: {refusal}\nhint: correct its flags and restart it")]
+    #[error(
+        "the master refuses this worker: {refusal}\nhint: correct the worker's flags and \
+         restart it"
+    )]
     Refused {
         /// Its answer.
         refusal: Refusal,
@@ -82,7 +85,8 @@ pub(super) fn shown(path: &Path) -> String {
     escape(path.as_os_str().as_bytes(), TEXT_CHARS_MAX)
 }
 
-/// Returns the failure of an attempt because of this worker's disk. If the disk is full, the message names the free space.
+/// Returns the failure of an attempt because of this worker's disk. If the disk is full, the message names the free
+/// space.
 pub(super) fn disk_failure(doing: &str, path: &Path, source: &io::Error) -> Failure {
     let folder = path.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
     let lack = Lack::of(source, folder);

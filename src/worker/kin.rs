@@ -2,8 +2,8 @@
 //!
 //! Killing a process group is not enough, because a process that calls setsid(2) leaves its process group. A process
 //! cannot leave its control group, so each executor gets its own if the worker can create control groups. Otherwise
-//! the worker finds the processes below the executor's supervisor by their parent process ids. It finds processes that
-//! have lost their supervisor by a variable in their environment.
+//! the worker finds the processes below the executor's supervisor by their parent process ids. If the supervisor has
+//! died, the worker finds its former processes by a variable in their environment.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

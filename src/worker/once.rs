@@ -1,4 +1,4 @@
-//! Fetches one partition of every map output for a client. It does not wait for outputs that are missing.
+//! Fetches one partition of every map output for a client, or fails at once if an output is missing.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,8 +34,8 @@ pub enum Unheard {
     Disk(Failure),
 }
 
-/// Fetches this partition of all map outputs into a new file. Returns the place of each in the file, in the order of the
-/// maps, except for maps whose output is part of another one.
+/// Fetches this partition of all map outputs into a new file. Returns the place of each in the file, in the order of
+/// the maps, except for maps whose output is part of another one.
 ///
 /// # Errors
 /// The first error that occurs.

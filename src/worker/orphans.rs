@@ -1,9 +1,9 @@
 //! Ends processes that have lost their supervisor, if this worker is the process that adopts orphans.
 //!
 //! A supervisor (`executor/supervisor.rs`) ends all processes below it. If the supervisor itself is killed, the kernel
-//! makes the worker the parent of these processes, because the worker is a subreaper too. A child of the worker counts
-//! as such an orphan if it started after the killed supervisor and is not the root of an executor. Older children do
-//! not count, because a shell may have started them before it became this worker by exec(3).
+//! makes the worker the parent of these processes, because the worker is a subreaper, like the supervisor. A child of
+//! the worker counts as such an orphan if it started after the killed supervisor, unless the worker started it itself.
+//! Older children do not count, because a shell may have started them before it became this worker by exec(3).
 
 use std::collections::BTreeSet;
 use std::io;

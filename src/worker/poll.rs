@@ -1,7 +1,7 @@
 //! Registers the worker and polls: reports the attempts that it holds, and starts and stops attempts according to the
 //! answers.
 //!
-//! Polls are level-triggered; see [`crate::rpc::workers`]. The master answers a poll once it has news, or after part of
+//! Polls are level-triggered; see [`crate::rpc::workers`]. The master answers a poll when it has news, or after part of
 //! the lease. Then the worker sends the next poll. If an attempt ends before that, the worker sends a new poll at once,
 //! which replaces the one that the master holds. Answers to older polls are dropped.
 

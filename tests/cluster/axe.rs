@@ -18,7 +18,7 @@ const PACKAGE: &str = "axe-playwright-python";
 const PACKAGE_VERSION: &str = "0.1.8";
 /// Checksum of `axe.min.js`.
 const SHA512: &str = "b3c14bebe414ee827a275f296a0e38b6330b3c7c43effe1d14ea2260f62467c51235e4d48eeed41759039cfbf45108bb1863a8295a5c16b2291a7f96c869a251";
-/// Deadline for fetching it.
+/// Time limit of the download.
 const FETCHED_WITHIN_SECONDS: &str = "120";
 
 /// Script that runs in the page and returns the serious and critical violations.

@@ -130,7 +130,7 @@ impl Browser {
         self.command("execute/sync", &json!({ "script": script, "args": [] }))
     }
 
-    /// Runs a function's body that passes its result to the function's last argument.
+    /// Runs a function's body that passes its result to the callback in its last argument.
     pub(crate) fn run_async(&self, script: &str) -> Result<Value> {
         self.command("execute/async", &json!({ "script": script, "args": [] }))
     }

@@ -19,9 +19,6 @@ const KEYS: usize = 48;
 ///
 /// These maps wait for each other. Otherwise the first executor to be ready would draw all numbers, and the fault might
 /// strike a worker that has drawn none.
-///
-/// They wait for each other. Otherwise the first one to be ready would draw all numbers, and the fault might strike a worker
-/// that has drawn none.
 pub(crate) fn start(fleet: &Fleet, odd: &Odd, slots: usize, end: &str) -> Result<String> {
     let line = |number: usize| if number == 0 { "tag\n" } else { "wait start\n" }.into();
     let draws: String = (0..slots).map(|_| filled(SPLIT_BYTES, line)).collect();
@@ -119,7 +116,7 @@ fn job_fails_if_a_finished_reduce_read_other_output() -> Result {
         line.contains(&format!("error: map is not deterministic: {map}#2 replaced a lost output "))
     });
     assert!(blamed.is_some(), "{held:?}: {line}");
-    assert!(line.contains("but 3 of 4 reduces have already used the lost output"), "{line}");
+    assert!(line.contains("but the lost output was already used by 3 of 4 reduces"), "{line}");
     odd.check_failed(&fleet, &report)?;
     check_nothing_is_left(fleet, &[])
 }

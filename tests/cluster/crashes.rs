@@ -142,8 +142,6 @@ impl Fleet {
     /// before.
     ///
     /// A leader may be back before the others miss it, and then lead again.
-    ///
-    /// A leader may be back before others miss it, and then lead again.
     fn revive(&mut self, who: Who, pid: u32) -> Result<String> {
         assert_eq!(self.signal_of(pid)?, SIGKILL);
         match who {

@@ -20,7 +20,7 @@ const ENTRY_BYTES: u64 = 40;
 /// Offset of the first block.
 const HEADER_BYTES: u64 = 44;
 
-/// Number of fetched bytes that contain a whole segment.
+/// If a file holds more fetched bytes than this, a whole segment is among them.
 const FETCHED_BYTES_LEAST: u64 = 500;
 /// Bytes of a map's input.
 const SPLIT_BYTES: usize = 1 << 10;
@@ -31,8 +31,6 @@ const MAPS: usize = 60;
 ///
 /// Without the first maps, the worker that is ready first would make all outputs. The outputs have records for each
 /// part.
-///
-/// Without the first, the first worker to be ready would make all outputs. They have something for each part.
 fn start(fleet: &Fleet, odd: &Odd, slots: usize, waiting: usize) -> Result<String> {
     let line = |number: usize| format!("the {} and the other\n", number % 500);
     let first = |number: usize| if number == 0 { "wait start\n".into() } else { line(number) };

@@ -293,7 +293,7 @@ fn check_killed_worker(mut fleet: Fleet) -> Result {
     check_nothing_is_left(fleet, &[])
 }
 
-/// The children of an executor die when its supervisor is killed, and the attempt is made again.
+/// The children of an executor die when its supervisor is killed, and the task runs again.
 #[test]
 fn killed_supervisor_leaves_no_process_without_control_groups() -> Result {
     let mut fleet = Fleet::start(0, 1)?;

@@ -30,7 +30,7 @@ pub(crate) struct Faults {
     jobs: RefCell<BTreeMap<String, Record>>,
 }
 
-/// One job.
+/// The record of one job.
 struct Record {
     submission: Submission,
     /// The trouble that the job itself made, if any.

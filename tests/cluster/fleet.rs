@@ -158,7 +158,7 @@ impl Fleet {
         Self::start_all((masters, master_flags), (workers, SENT), slots, |_| Ok(()))
     }
 
-    /// Starts several masters and workers in a folder that was prepared before.
+    /// Starts several masters and workers in a folder that `prepare` prepares first.
     pub(crate) fn start_in(
         masters: usize,
         workers: usize,

@@ -11,7 +11,7 @@ use crate::commands::Result;
 /// Time limit for an answer and for the next piece of a stream; generous enough for a busy machine.
 const WITHIN: Duration = Duration::from_secs(60);
 
-/// An answer.
+/// An HTTP response.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,

@@ -50,7 +50,7 @@ fn an_output_of_many_maps_is_made_again_of_the_same() -> Result {
     let logs = fleet.run(&["logs", &job])?;
     assert_eq!(logs.stdout, "", "nothing was printed, so nobody is named");
     assert!(!logs.stderr.contains("no log of attempt"), "{}", logs.stderr);
-    // A map that started too late to join an attempt has an additional attempt, which does not win.
+    // A map that joined an attempt too late to run in it has an additional attempt, which does not win.
     assert_eq!(after.won_again("map"), held, "exactly what lay on it was made again");
     for map in &held {
         let last = after.at(map).last().map(|last| last.worker.clone());

@@ -61,8 +61,6 @@ fn names(folder: &Path) -> Result<Vec<String>> {
 /// Checks, once all jobs of a fleet have ended, that nothing is left of them and then of the fleet itself.
 ///
 /// Dead workers are restarted with the same folders first, so that they remove old files there.
-///
-/// Workers that have died are started again with the folders that they had: what lies there is swept then.
 pub(crate) fn check_nothing_is_left(mut fleet: Fleet, made: &[&str]) -> Result {
     for number in fleet.numbers() {
         if !fleet.lives(number) && fleet.data(number).exists() {

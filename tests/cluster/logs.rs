@@ -12,7 +12,7 @@ use crate::masters::leader;
 use crate::odd::Odd;
 use crate::until::{until, until_within};
 
-/// How long a client may follow.
+/// How long a client may follow a log, in seconds.
 const SECONDS_MAX: u32 = 90;
 
 /// Follows the logs of something into a file.
@@ -22,7 +22,7 @@ fn follow(commands: &Commands, what: &str, to: &Path) -> Result<Child> {
     Ok(command.spawn()?)
 }
 
-/// Waits until the file has this many lines.
+/// Waits until the file has `count` of the job's lines, and checks that it does not have more.
 fn lines(file: &Path, count: usize) -> Result {
     let said = || fs::read_to_string(file);
     until_within(SECONDS_MAX, "lines come", || {

@@ -62,7 +62,7 @@ fn begin(fleet: &Fleet) -> Result<(Trial, Child)> {
 /// leader.
 fn check_shares_only_rose(said: &str) -> Result {
     let share = |text: &str| text.rsplit(' ').next().and_then(|number| number.parse::<u32>().ok());
-    // The head of what is drawn ends in ` 43 %`, the bars in `%]`.
+    // The head of the progress display ends in ` 43 %`, and the bars end in `%]`.
     let heads: Vec<&str> = said.lines().filter(|line| line.contains("j1 ")).collect();
     let shares: Vec<u32> = heads
         .iter()

@@ -35,7 +35,7 @@ fn removed(commands: &Commands, number: usize) -> Result {
     Ok(())
 }
 
-/// Starts the master with this number once more, by hand, and checks that it is refused.
+/// Starts the master with this number once more, by hand, and checks that it is refused. Returns its standard error.
 fn refused(fleet: &Fleet, number: usize, more: &[&str]) -> Result<String> {
     let (id, listen) = (number.to_string(), fleet.master_of(number).address.clone());
     let data = fleet.path(&format!("data/m{number}")).display().to_string();

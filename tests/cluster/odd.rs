@@ -93,7 +93,7 @@ impl Odd {
         Ok(command)
     }
 
-    /// Returns the arguments of `gristmill submit`, without its options.
+    /// Returns the arguments of `gristmill submit`, without those that control the client, such as `--detach`.
     fn arguments(&self, commands: &Commands, trouble: &[String]) -> Vec<String> {
         let marks = commands.path(MARKS).display().to_string();
         let odd = [example("odd")];

@@ -111,7 +111,7 @@ fn pages_show_the_cluster_and_a_jobs_progress() -> Result {
     let page = check_page(web, "/jobs/j1/tasks/m0")?;
     check_has(
         &page,
-        &["j1/m0#1", "in.txt", " KiB of 1 file.", "<svg class=\"timeline\"", "No output."],
+        &["j1/m0#1", "in.txt", " KiB from 1 file.", "<svg class=\"timeline\"", "No output."],
     );
     check_has(
         &check_page(web, "/workers/w1")?,

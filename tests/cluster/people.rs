@@ -15,7 +15,7 @@ use crate::until::until;
 /// A file name that would run a script if a page did not escape it.
 const NAME: &str = "<b>in<img src=x onerror=document.title='taken'>.txt";
 
-/// `j1` counts words and succeeds.
+/// Runs `j1`, which counts words and succeeds.
 fn succeed(dev: &Dev) -> Result {
     dev.input(20_000)?;
     fs::rename(dev.path("in.txt"), dev.path(NAME))?;
@@ -26,7 +26,7 @@ fn succeed(dev: &Dev) -> Result {
     Ok(())
 }
 
-/// `j2` panics on a record in both attempts.
+/// Runs `j2`, which panics on a record in both attempts.
 fn fail(dev: &Dev) -> Result {
     fs::create_dir_all(dev.path("marks"))?;
     fs::write(dev.path("<i>bad.txt"), "fine\ntrouble\n")?;
@@ -37,7 +37,7 @@ fn fail(dev: &Dev) -> Result {
     Ok(())
 }
 
-/// `j3` holds both slots until the test releases its maps, one by one, and `j4` waits for a slot.
+/// Starts `j3`, which holds both slots until the test releases its maps one by one, and `j4`, which waits for a slot.
 fn wait(dev: &Dev) -> Result {
     let (odd, marks) = (example("odd"), dev.path("marks").display().to_string());
     // Exactly one KiB, the smallest split size.

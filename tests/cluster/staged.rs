@@ -10,7 +10,7 @@ use crate::odd::{MARKS, OUTPUT, Odd};
 use crate::taken::staging;
 use crate::until::until;
 
-/// Files of this kind that attempts of reduces have staged.
+/// Returns the files staged by attempts of reduces whose names satisfy `is_meant`.
 fn staged(fleet: &Fleet, is_meant: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for name in staging(fleet)? {
@@ -30,8 +30,8 @@ fn staged(fleet: &Fleet, is_meant: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>
     Ok(found)
 }
 
-/// Damages what the first of two reduces has staged while the second still runs. The job must then fail with one commit,
-/// and its cause.
+/// Damages the files that the first of two reduces has staged, while the second one still runs. The job must then fail
+/// after one commit, with the commit's cause.
 fn check_fails(is_meant: fn(&str) -> bool, said: &str) -> Result {
     let fleet = Fleet::start(2, 1)?;
     fs::write(fleet.path("in.txt"), "hold gate\na line\nanother line\none more\nand the last\n")?;

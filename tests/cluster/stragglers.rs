@@ -8,10 +8,11 @@ use crate::leftovers::{check_nothing_is_left, executors};
 use crate::trial::{Trial, counted, maps_done, reduces, status};
 use crate::until::until;
 
-/// Looks at a job whose straggler gets no backup: some seconds, in which it would have got one.
+/// Number of checks of a job whose straggler must get no backup. They take some seconds, in which it would have got
+/// one.
 const LOOKS: u32 = 60;
 
-/// Stops an executor of the first worker in the midst of what it does.
+/// Stops an executor of the first worker while it runs an attempt.
 fn hold(fleet: &Fleet, job: &str) -> Result<u32> {
     let held = *executors(fleet.worker(1).pid())?.first().ok_or("no executor to be held")?;
     send("STOP", held)?;
@@ -21,7 +22,7 @@ fn hold(fleet: &Fleet, job: &str) -> Result<u32> {
     Ok(held)
 }
 
-/// Stops an executor in the midst of a map, and waits until its job waits for that map alone.
+/// Stops an executor while it runs a map, and waits until that map is the only unfinished one.
 fn hold_a_map(fleet: &Fleet, job: &str) -> Result<u32> {
     maps_done(fleet, job, 100)?;
     let held = hold(fleet, job)?;
@@ -32,7 +33,7 @@ fn hold_a_map(fleet: &Fleet, job: &str) -> Result<u32> {
     Ok(held)
 }
 
-/// A map stands still; the one that is started beside it wins.
+/// Checks that a stopped map gets a backup, which wins.
 fn check_map(reducers: u32) -> Result {
     let fleet = Fleet::start(2, 2)?;
     let trial = Trial::new(5, reducers, 5).with_backups();
@@ -41,7 +42,7 @@ fn check_map(reducers: u32) -> Result {
     check_backup(fleet, &trial, &job, ("map", held))
 }
 
-/// What stands still in an executor gets a backup, which wins, and costs its job nothing else.
+/// Checks that the stopped attempt gets a backup, which wins, and that this costs the job nothing else.
 fn check_backup(fleet: Fleet, trial: &Trial, job: &str, (kind, held): (&str, u32)) -> Result {
     until("a backup is started", || Ok(counted(&fleet, job, "backups_started")? >= 1))?;
     let after = trial.check(&fleet, job)?;
@@ -74,7 +75,7 @@ fn a_reduce_that_stands_still_gets_a_backup_that_wins() -> Result {
     let trial = Trial::new(4, 8, 120).with_backups();
     let job = trial.submit(&fleet)?;
     reduces(&fleet, &job)?;
-    // Where some have ended it is known how long they take.
+    // The usual duration of a reduce is known once some have ended.
     until("some reduces are done", || {
         Ok(status(&fleet, &job)?["reduces"]["done"].as_u64() >= Some(2))
     })?;

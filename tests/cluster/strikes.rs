@@ -18,17 +18,17 @@ use crate::slow_words;
 use crate::trial::{Trial, counted, status};
 use crate::until::{until, until_within};
 
-/// Says how many jobs are struck, if not two.
+/// Variable that sets how many jobs are struck, two by default.
 const STRIKES: &str = "GRISTMILL_STRIKES";
-/// Says for how many seconds the machine is kept busy, if not five.
+/// Variable that sets for how many seconds the machine is kept busy, five by default.
 const BUSY: &str = "GRISTMILL_BUSY";
-/// Input of a job that keeps it busy.
+/// Input of a job that keeps the machine busy, in bytes.
 const BUSY_BYTES: usize = 128 << 20;
 const WORKERS: usize = 2;
 const SLOTS: u32 = 2;
-/// Fewest and most maps that are done when a job of some two hundred is struck.
+/// Range of the number of maps that are done when a job of about two hundred is struck.
 const MOMENTS: std::ops::Range<u32> = 10..190;
-/// How long a job may take.
+/// How long a job may take, in seconds.
 const JOB_SECONDS_MAX: u32 = 120;
 
 fn strikes() -> Result<u32> {
@@ -39,7 +39,8 @@ fn trial() -> Trial {
     Trial::new(8, 6, 40)
 }
 
-/// Waits until a job is struck: each time after another number of maps.
+/// Waits until the job has finished the number of maps at which it is struck, and returns that number. It differs from
+/// strike to strike.
 fn moment(commands: &Commands, job: &str, strike: u32) -> Result<u64> {
     let maps = u64::from(MOMENTS.start + strike * 61 % MOMENTS.len() as u32);
     until_within(JOB_SECONDS_MAX, "so many maps are done", || {
@@ -56,9 +57,9 @@ fn succeeded(commands: &Commands, job: &str) -> Result {
     })
 }
 
-/// How long a job takes to which nothing happens.
+/// Returns how long a job takes when nothing happens to it.
 fn undisturbed(fleet: &Fleet) -> Result<Duration> {
-    // The first who asks for it may have it built.
+    // The first call may have to build the executable.
     slow_words::executable();
     let began = now();
     succeeded(fleet, &trial().submit(fleet)?)?;
@@ -68,19 +69,19 @@ fn undisturbed(fleet: &Fleet) -> Result<Duration> {
     Ok(took)
 }
 
-/// The maps that are done, and how many attempts at each there were.
+/// Returns the maps that are done, each with its number of attempts.
 fn maps_done(attempts: &Attempts) -> Vec<(String, usize)> {
     let done = attempts.all(|attempt| attempt.kind == "map" && attempt.state == "succeeded");
     done.iter().map(|attempt| (attempt.task.clone(), attempts.at(&attempt.task).len())).collect()
 }
 
-/// Whether a map has run once more since there were so many attempts at it. One that began before its worker had said
-/// what it has is stopped before it has an executor, and did not run.
+/// Returns whether a map ran again after its first `before` attempts. An attempt that began before its worker reported
+/// its outputs is stopped before it has an executor, and did not run.
 fn ran_again(attempts: &Attempts, map: &str, before: usize) -> bool {
     attempts.at(map)[before..].iter().any(|attempt| attempt.pid != 0)
 }
 
-/// Of some durations: the middle one, that which one in a hundred exceeds, and the longest.
+/// Describes durations by their median, 99th percentile and maximum.
 fn spread(mut all: Vec<Duration>) -> String {
     all.sort_unstable();
     let at = |percent: usize| all.get((all.len() * percent).div_ceil(100).saturating_sub(1));
@@ -106,7 +107,7 @@ fn a_leader_that_is_killed_in_mid_job_costs_no_attempt_whenever_that_is() -> Res
         assert!(running >= 1, "the fault strikes a job at work");
         fleet.kill_master_of(leads)?;
         let struck = now();
-        // Some may have begun since they were counted, but no more than there are slots.
+        // Attempts may have begun since they were counted, but no more than there are slots.
         let begun = before.iter().count() + WORKERS * SLOTS as usize;
         until("a new leader gives more to do", || {
             Ok(Attempts::of(&fleet, &job)?.iter().count() > begun)
@@ -148,7 +149,7 @@ fn killing_all_processes_at_any_time_ends_every_job_once() -> Result {
             fleet.start_again(number)?;
         }
         let after = trial.check(&fleet, &job)?;
-        // What they had made is on the disks of workers that are back, and counts.
+        // The outputs are on the disks of the restarted workers, and are used again.
         let again = done.iter().filter(|(map, before)| ran_again(&after, map, *before));
         assert_eq!(again.count(), 0, "of {} that were done", done.len());
         let jobs = fleet.json(&["jobs"])?;
@@ -165,7 +166,7 @@ fn killing_all_processes_at_any_time_ends_every_job_once() -> Result {
     check_nothing_is_left(fleet, &["alone-out"])
 }
 
-/// Processor time of the machine since it started, and how much of it nobody used, in hundredths of a second.
+/// Returns the processor time of the machine since it started, and how much of it was idle, in hundredths of a second.
 fn processors() -> Result<(u64, u64)> {
     let stat = fs::read_to_string("/proc/stat")?;
     let line = stat.lines().next().ok_or("no first line")?;

@@ -14,7 +14,7 @@ use crate::leftovers::check_nothing_is_left;
 use crate::odd::{OUTPUT, Odd};
 use crate::until::until;
 
-/// Submits a job that waits in its reduce until the gate is open.
+/// Submits a job that waits in its reduce until a gate is open.
 fn held(fleet: &Fleet) -> Result<(Odd, String)> {
     fs::write(fleet.path("in.txt"), "hold gate\na line\n")?;
     let odd = Odd::new("in.txt -r 1");
@@ -27,7 +27,7 @@ fn state(commands: &Commands, job: &str) -> Result<String> {
     Ok(commands.json(&["status", job])?["state"].as_str().unwrap_or_default().to_owned())
 }
 
-/// Names beside the output that belong to a job's staging.
+/// Returns the names beside the output that belong to a job's staging.
 pub(crate) fn staging(fleet: &Fleet) -> Result<Vec<String>> {
     let entries = fs::read_dir(fleet.path(""))?.map(|entry| Ok(entry?.file_name()));
     let names: Vec<_> = entries.collect::<std::io::Result<_>>()?;
@@ -52,7 +52,7 @@ fn output_of_running_job_is_refused_by_any_path() -> Result {
         ("link-to-link/folder/../out", "overlaps the output of job"),
         (whole.as_str(), "overlaps the output of job"),
         ("folder/dangles", "link"),
-        // It does not exist before the job has published it.
+        // The folder does not exist until the job has published it.
         ("out/within", "parent folder does not exist"),
     ] {
         let ended = fleet.run(&["submit", &example("odd"), "in.txt", "-r", "1", "-o", out])?;
@@ -65,7 +65,7 @@ fn output_of_running_job_is_refused_by_any_path() -> Result {
     check_nothing_is_left(fleet, &["folder", "link", "link-to-link"])
 }
 
-/// Lets the job publish, and holds that it fails at once, names what is there, and leaves it as it is.
+/// Lets the job publish, and checks that it fails at once, names what is in the way, and leaves it unchanged.
 fn check_fails(
     taken: impl FnOnce(&Path) -> Result,
     said: &str,
@@ -147,11 +147,11 @@ fn empty_folder_that_appears_is_replaced() -> Result {
     check_nothing_is_left(fleet, &[])
 }
 
-/// A file system in memory that is mounted until this is dropped.
+/// A file system in memory that is mounted until this value is dropped.
 pub(crate) struct Mounted(PathBuf);
 
 impl Mounted {
-    /// Mounts it with these options, such as `size=1m`.
+    /// Mounts the file system with these options, such as `size=1m`.
     pub(crate) fn with(folder: PathBuf, options: &str) -> Result<Self> {
         let mut command = Command::new("mount");
         let status = command.args(["-t", "tmpfs", "-o", options, "none"]).arg(&folder).status()?;
@@ -170,7 +170,7 @@ fn kill_works_while_a_commit_is_retried() -> Result {
     let fleet = Fleet::start(1, 1)?;
     let (odd, job) = held(&fleet)?;
     fs::create_dir(fleet.path(OUTPUT))?;
-    // It may be unmounted again at any time, so the commit is retried.
+    // The file system may be unmounted at any time, so the commit is retried.
     let mounted = Mounted::with(fleet.path(OUTPUT), "size=1m")?;
     odd.open(&fleet, "gate")?;
     until("a commit has failed", || {
@@ -234,7 +234,7 @@ fn repeated_id_gives_the_end_of_the_job() -> Result {
     let other = submit(&dev, "good", &[&wordcount, "in.txt", "-r", "7", "-o", "out"])?;
     assert_eq!(other.code, Some(2), "{}", other.stderr);
     assert!(other.stderr.contains("belongs to another job: j1"), "{}", other.stderr);
-    // Without its input the command line cannot be compared with the job any longer.
+    // The input is gone, so the command line can no longer be compared with the job.
     fs::remove_file(dev.path("in.txt"))?;
     let gone = submit(&dev, "good", &good)?;
     assert_eq!(gone.code, Some(0), "{}", gone.stderr);

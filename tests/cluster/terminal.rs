@@ -11,7 +11,7 @@ use crate::until::until;
 
 const FLAGS: &str = "in.txt --split-size 1KiB -r 2";
 
-/// Some ten maps; one of them waits, and so does the reduce.
+/// Writes an input of about ten maps. One of them waits, and so does the reduce.
 fn write_input(dev: &Dev) -> Result {
     let lines: String = (0..250).map(|n| format!("the {} and the other\n", n % 100)).collect();
     fs::create_dir_all(dev.path(MARKS))?;
@@ -27,7 +27,7 @@ fn submit(dev: &Dev, variables: &[(&str, &str)], columns: u32, output: &str) -> 
     Pty::start(dev, columns, variables, &arguments)
 }
 
-/// The bars on a screen, by their names, with their percentages.
+/// Returns the bars on a screen, as pairs of name and percentage.
 fn bars(screen: &[String]) -> Vec<(String, String)> {
     let names = ["plan", "map", "reduce", "commit"];
     let bars = screen.iter().filter_map(|row| {
@@ -76,7 +76,7 @@ fn a_job_that_is_followed_is_drawn_and_its_last_state_stays() -> Result {
     let said = pty.said()?;
     assert!(said.contains("\x1b[32msucceeded\x1b[0m"), "{said:?}");
 
-    // The gates are open: another one ends by itself, without colours, on a narrow terminal.
+    // The gates are open now, so this job ends by itself. It has no colours and a narrow terminal.
     let mut narrow = submit(&dev, &[("NO_COLOR", "1")], 40, "out2")?;
     assert_eq!(narrow.ended()?, Some(0));
     let said = narrow.said()?;
@@ -88,7 +88,7 @@ fn a_job_that_is_followed_is_drawn_and_its_last_state_stays() -> Result {
     assert!(rows.iter().any(|row| row == "j2 nightly  succeeded  100 %"), "{rows:?}");
     assert!(rows.iter().any(|row| row.starts_with("reduce 100% 2/2")), "{rows:?}");
 
-    // A terminal that knows only lines gets lines.
+    // A terminal that supports only lines gets lines.
     let mut dumb = submit(&dev, &[("TERM", "dumb")], 80, "out3")?;
     assert_eq!(dumb.ended()?, Some(0));
     assert!(
@@ -120,7 +120,7 @@ fn watch_shows_progress_in_the_requested_form() -> Result {
     assert!(!drawn.stderr.contains("\x1b[32m"), "no terminal, no colours: {}", drawn.stderr);
     let refused = dev.run(&["watch", "j1", "--progress", "sometimes"])?;
     assert_eq!(refused.code, Some(2), "{}", refused.stderr);
-    // Who asks for JSON reads nothing else.
+    // With JSON, standard error holds nothing else.
     let json = dev.run(&["submit", &wordcount, "in.txt", "-o", "out2", "--summary", "json"])?;
     let summary: serde_json::Value = serde_json::from_str(&json.stderr)?;
     assert_eq!(summary["state"], "succeeded");
@@ -154,7 +154,7 @@ fn lists_and_outputs_fit_a_terminal_and_are_whole_elsewhere() -> Result {
     let (_, said) = on_terminal(80, &["status", &job])?;
     assert!(said.contains("state      \x1b[32msucceeded\x1b[0m\r\n"), "{said:?}");
 
-    // A key that would turn the terminal red.
+    // The key would turn the terminal red.
     let (rows, said) = on_terminal(80, &["cat", "out"])?;
     assert!(rows.iter().any(|row| row.starts_with(r"\x1b[31mred")), "{rows:?}");
     assert!(!said.contains('\x1b'), "{said:?}");

@@ -11,27 +11,27 @@ use crate::faults::now;
 use crate::slow_words;
 use crate::until::until_within;
 
-/// How long a job may take, whatever happens to it.
+/// Time limit of a job, whatever happens to it.
 const JOB_SECONDS_MAX: u32 = 120;
-/// Threads of the run without a cluster: its tasks do little but wait.
+/// Threads of the run without a cluster. There are many, since its tasks mostly wait.
 const THREADS: &str = "32";
 
-/// A job of some two hundred maps.
+/// A job of about two hundred maps.
 pub(crate) struct Trial {
-    /// Its flags.
+    /// Flags of the job.
     pub(crate) flags: Vec<String>,
-    /// Given to `gristmill submit`.
+    /// Options of `gristmill submit`.
     pub(crate) options: Vec<&'static str>,
-    /// Folder of its output.
+    /// Folder of the output.
     pub(crate) output: &'static str,
-    /// What happens to it, where the name of the test does not say it.
+    /// The fault that strikes the job, if the name of the test does not say it.
     pub(crate) trouble: String,
 }
 
 impl Trial {
-    /// Maps of some 10 × `line_ms` milliseconds, and reduces of 48 × `word_ms` together. Without backups: on a busy
-    /// machine anything may be a straggler. Where bad records may be skipped, each map has an attempt and an output of its
-    /// own.
+    /// Returns a job whose maps take about 10 × `line_ms` milliseconds each, and whose reduces take 48 × `word_ms`
+    /// together. It has no backups, because on a busy machine any attempt may be a straggler. It allows bad records, so
+    /// that each map has its own attempt and output.
     pub(crate) fn new(line_ms: u32, reducers: u32, word_ms: u32) -> Self {
         let flags = format!(
             "in.txt --split-size 1KiB -r {reducers} --line-ms {line_ms} --word-ms {word_ms} \
@@ -40,7 +40,7 @@ impl Trial {
         Self::of(&flags)
     }
 
-    /// A short one: some fifty maps of 40 ms, and four reduces of as much.
+    /// Returns a short job: about fifty maps of 40 ms, and four reduces of the same length.
     pub(crate) fn short() -> Self {
         Self::of("in.txt --split-size 4KiB -r 4 --line-ms 1 --word-ms 3 --max-bad-records 1")
     }
@@ -50,25 +50,25 @@ impl Trial {
         Self { flags, options: vec!["--no-backups"], output: "out", trouble: String::new() }
     }
 
-    /// The same, to which this happens.
+    /// Sets the fault that strikes the job.
     pub(crate) fn with_trouble(mut self, trouble: String) -> Self {
         self.trouble = trouble;
         self
     }
 
-    /// The same, but maps join others, while some wait.
+    /// Lets maps join the attempts of other maps while they wait for a slot.
     pub(crate) fn with_joining(mut self) -> Self {
         self.flags.truncate(self.flags.len() - 2);
         self
     }
 
-    /// The same, but stragglers get backups.
+    /// Allows backups of stragglers.
     pub(crate) fn with_backups(mut self) -> Self {
         self.options.retain(|&option| option != "--no-backups");
         self
     }
 
-    /// Submits it; gives its id.
+    /// Submits the job, and returns its id.
     pub(crate) fn submit(&self, commands: &Commands) -> Result<String> {
         write_input(commands)?;
         let began = now();
@@ -81,7 +81,7 @@ impl Trial {
         Ok(job)
     }
 
-    /// Submits it, the first job of its cluster, with a client that follows it until it ends; gives that client.
+    /// Submits the job, the first one of its cluster, with a client that follows it to its end. Returns that client.
     pub(crate) fn follow(&self, commands: &Commands) -> Result<Child> {
         write_input(commands)?;
         commands.faults().begun(commands, ("j1", now()), self.arguments(), "")?;
@@ -91,7 +91,7 @@ impl Trial {
         Ok(command.stdout(Stdio::null()).stderr(said).spawn()?)
     }
 
-    /// What `gristmill submit` is given.
+    /// Returns the arguments of `gristmill submit`.
     fn arguments(&self) -> Vec<String> {
         let mut arguments: Vec<String> = self.options.iter().copied().map(String::from).collect();
         arguments.push(slow_words::executable());
@@ -100,15 +100,15 @@ impl Trial {
         arguments
     }
 
-    /// Waits until the job has succeeded, and holds its output against that of the same executable
-    /// with the same flags and no cluster. Gives what became of its attempts.
+    /// Waits until the job has succeeded, and compares its output with that of the same executable with the same flags
+    /// and no cluster. Checks that no attempt failed by its own fault. Returns the attempts.
     pub(crate) fn check(&self, commands: &Commands, job: &str) -> Result<Attempts> {
         let attempts = self.check_succeeds(commands, job)?;
         attempts.check_ended_well();
         Ok(attempts)
     }
 
-    /// The same, where attempts may have died by themselves.
+    /// Does the same as [`Trial::check`], but attempts may have failed.
     pub(crate) fn check_succeeds(&self, commands: &Commands, job: &str) -> Result<Attempts> {
         until_within(JOB_SECONDS_MAX, "the job ends", || {
             let state = status(commands, job)?["state"].clone();
@@ -124,7 +124,7 @@ impl Trial {
         Ok(attempts)
     }
 
-    /// Holds the output against that of a run without a cluster, part by part and byte for byte.
+    /// Compares the output with that of a run without a cluster, part by part and byte for byte.
     pub(crate) fn check_output(&self, commands: &Commands) -> Result {
         let alone = format!("alone-{}", self.output);
         if !commands.path(&alone).exists() {
@@ -146,13 +146,13 @@ impl Trial {
     }
 }
 
-/// All trials have the same input, which is written once.
+/// Writes the input, which is the same for all trials, unless it exists.
 pub(crate) fn write_input(commands: &Commands) -> Result {
     let path = commands.path("in.txt");
     if path.exists() { Ok(()) } else { Ok(fs::write(path, slow_words::input())?) }
 }
 
-/// Names and bytes of an output's parts, in order.
+/// Returns the names and bytes of an output's parts, in order.
 pub(crate) fn parts(commands: &Commands, folder: &str) -> Result<Vec<(String, Vec<u8>)>> {
     let mut parts = Vec::new();
     for entry in fs::read_dir(commands.path(folder))? {
@@ -170,21 +170,22 @@ pub(crate) fn status(commands: &Commands, job: &str) -> Result<Value> {
     commands.json(&["status", job])
 }
 
-/// What the scheduler has counted under this name.
+/// Returns the job counter of this name.
 pub(crate) fn counted(commands: &Commands, job: &str, name: &str) -> Result<u64> {
     let counters = commands.json(&["counters", job])?;
     let count = counters["Job Counters"][name].as_u64();
     Ok(count.ok_or_else(|| format!("{name} is not counted: {counters}"))?)
 }
 
-/// How a job stands that has not failed.
+/// Returns the status of a job, which must not have failed.
 fn well(commands: &Commands, job: &str) -> Result<Value> {
     let status = status(commands, job)?;
     assert_ne!(status["state"], "failed", "{status}");
     Ok(status)
 }
 
-/// Waits until so many maps are done, and each worker has done some: one of them may be far behind on a busy machine.
+/// Waits until at least this many maps are done, and each worker has done some: on a busy machine one worker may be far
+/// behind.
 pub(crate) fn maps_done(commands: &Commands, job: &str, least: u64) -> Result {
     until_within(JOB_SECONDS_MAX, "so many maps are done", || {
         let are_enough = well(commands, job)?["maps"]["done"].as_u64() >= Some(least);
@@ -200,7 +201,7 @@ fn all_have_mapped(commands: &Commands, job: &str) -> Result<bool> {
     Ok(alive.all(|worker| worker["id"].as_str().is_some_and(has_mapped)))
 }
 
-/// Waits until all maps are done, while some reduces are not.
+/// Waits until all maps are done while some reduces are not.
 pub(crate) fn reduces(commands: &Commands, job: &str) -> Result {
     until_within(JOB_SECONDS_MAX, "all maps are done", || {
         let status = well(commands, job)?;

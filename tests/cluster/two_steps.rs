@@ -7,7 +7,7 @@ use crate::commands::{Ended, Result};
 use crate::dev::Dev;
 use crate::executables::executables;
 
-/// Builds the example, which only a test of all targets has built.
+/// Builds the example, which is otherwise built only by a test run of all targets.
 fn build() -> Result {
     let target = executables().parent().ok_or("profiles lie below target")?;
     let status = Command::new(env!("CARGO"))

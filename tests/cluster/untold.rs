@@ -8,7 +8,8 @@ use crate::proxy::Proxy;
 use crate::trial::{Trial, counted, maps_done, reduces};
 use crate::until::until;
 
-/// Has the last worker win what it runs without being told, and kills it; gives the tasks that it won.
+/// Cuts off the last worker while attempts run there, waits until they have succeeded, and kills the worker before it
+/// learns of that. Returns the worker and the tasks.
 fn win_untold(fleet: &mut Fleet, proxy: &Proxy, job: &str) -> Result<(String, Vec<String>)> {
     let number = fleet.numbers().last().ok_or("no workers")?;
     let victim = fleet.id(number)?;
@@ -16,7 +17,7 @@ fn win_untold(fleet: &mut Fleet, proxy: &Proxy, job: &str) -> Result<(String, Ve
     until("the fault strikes attempts", || {
         proxy.keep_answers_back();
         let now = Attempts::of(fleet, job)?;
-        // Those that have an executor need nothing from the master to end.
+        // An attempt that has an executor can end without another answer from the master.
         let running = now.running_on(&victim).into_iter().filter(|attempt| attempt.pid != 0);
         struck = running.map(|attempt| attempt.task.clone()).collect();
         if struck.is_empty() {
@@ -28,7 +29,7 @@ fn win_untold(fleet: &mut Fleet, proxy: &Proxy, job: &str) -> Result<(String, Ve
         let now = Attempts::of(fleet, job)?;
         Ok(struck.iter().all(|task| now.at(task)[0].state == "succeeded"))
     })?;
-    // What the master has ordered since is lost before the worker knows of it.
+    // The worker never learns of the attempts that the master has assigned since then.
     assert!(!Attempts::of(fleet, job)?.running_on(&victim).is_empty());
     fleet.kill(number)?;
     Ok((victim, struck))
@@ -63,7 +64,7 @@ fn reduce_with_unacknowledged_win_counts_after_worker_death() -> Result {
     let mut fleet = Fleet::start(1, 2)?;
     let proxy = Proxy::start(&fleet.master().address)?;
     fleet.add_worker_at(proxy.address())?;
-    // So many reduces that there are some to be ordered when these have won, however uneven they are.
+    // There are enough reduces that some are left to assign when these have succeeded, however uneven they are.
     let trial = Trial::new(4, 16, 250);
     let job = trial.submit(&fleet)?;
     reduces(&fleet, &job)?;

@@ -10,14 +10,14 @@ use crate::masters::leader;
 use crate::trial::Trial;
 use crate::until::until;
 
-/// Web addresses of the masters, in the order of their numbers.
+/// Returns the web addresses of the masters, in the order of their numbers.
 pub(crate) fn webs(commands: &Commands) -> Result<Vec<String>> {
     let masters = commands.json(&["masters"])?;
     let masters = masters.as_array().ok_or("no list")?.iter();
     Ok(masters.map(|master| master["web"].as_str().unwrap_or_default().to_owned()).collect())
 }
 
-/// A cluster that has run a word count as `j1`.
+/// Returns a cluster that has run a word count as `j1`.
 fn counted() -> Result<Dev> {
     let dev = Dev::start()?;
     dev.input(20_000)?;
@@ -28,7 +28,7 @@ fn counted() -> Result<Dev> {
     Ok(dev)
 }
 
-/// Checks that a fault is JSON with an error, a cause and a hint.
+/// Checks that an error response is JSON with an error, a cause and a hint.
 fn check_fault(reply: &Reply, status: u16, cause: &str) -> Result {
     assert_eq!(reply.status, status, "{reply:?}");
     let fault = reply.json()?;
@@ -123,7 +123,7 @@ fn is_nullable(properties: &serde_json::Map<String, Value>, key: &Value) -> bool
     schema["type"].as_array().is_some_and(|types| types.contains(&"null".into()))
 }
 
-/// Every line is a comment or a sample, and what was done is counted.
+/// Checks that every line is a comment or a sample, and that the metrics count the finished job.
 fn check_metrics(text: &str) {
     let sample = |line: &str| {
         let (name, value) = line.rsplit_once(' ').unwrap_or_default();

@@ -16,33 +16,34 @@ use crate::proxy::Proxy;
 use crate::trial::status;
 use crate::until::until;
 
-/// One kilobyte for each map.
+/// Bytes of each map's input.
 const SPLIT_BYTES: usize = 1 << 10;
 const FLAGS: &str = "in.txt --split-size 1KiB -r 2";
-/// What all attempts on a worker may have together, and how many run at once.
+/// Flags of each worker: they set the memory of all its attempts together. The slots below are the attempts that run at
+/// once.
 const MEMORY: &[&str] = &["--no-local-reads", "--memory", "192MiB"];
 const SLOTS: u32 = 2;
 
-/// What is done to a job.
+/// A way to damage a job.
 type Injure = fn(&mut Fleet) -> Result<Injured>;
 
-/// A job to which something was done.
+/// A job that was damaged.
 struct Injured {
     job: String,
-    /// What must be removed before the next one.
+    /// The submission whose output and marks must be removed before the next job.
     odd: Option<Odd>,
 }
 
-/// One cause, and what is to be said of it.
+/// A cause, and what `why` must report about it.
 struct Row {
     name: &'static str,
     injure: Injure,
     kind: &'static str,
-    /// Parts of the paragraph; `$JOB` is the job, `$DIR` the folder of its files.
+    /// Parts of the summary. `$JOB` is the job, and `$DIR` is the folder of its files.
     said: Vec<String>,
-    /// Part of what is to be done.
+    /// Part of the suggestion.
     to_do: &'static str,
-    /// The kind of task that is named, and done once more.
+    /// Kind of the task that is named and replayed, or `-` if there is none.
     task: char,
 }
 
@@ -65,7 +66,7 @@ impl Row {
         assert!(to_do.contains(self.to_do), "{}: {why:#}", self.name);
         let text = fleet.run(&["why", &job])?;
         assert_eq!(text.code, Some(0), "{}", text.stderr);
-        // Of one that goes on it is another after a while.
+        // The summary of a running job may have changed in the meantime.
         let is_over = why["state"] == "failed";
         assert!(!is_over || text.stdout.starts_with(summary), "{}: {}", self.name, text.stdout);
         assert!(text.stdout.contains(&format!("to do: {to_do}\n")), "{}", text.stdout);
@@ -87,7 +88,7 @@ impl Row {
     }
 }
 
-/// Five hundred lines with a bad one among them; returns where that one begins.
+/// Writes five hundred good lines with a bad one in the middle.
 fn write_trouble(fleet: &Fleet) -> Result {
     Ok(fs::write(fleet.path("in.txt"), lines() + "trouble\n" + &lines())?)
 }
@@ -96,7 +97,7 @@ fn lines() -> String {
     (0..250).map(|number| format!("the {} and the other\n", number % 100)).collect()
 }
 
-/// A job whose user code makes this trouble, on one line.
+/// Runs a job whose user code makes this trouble on one line.
 fn trouble(fleet: &Fleet, trouble: &str, options: &str) -> Result<Injured> {
     write_trouble(fleet)?;
     let odd = Odd::new(FLAGS).with_options(options).with_trouble(&format!("--trouble {trouble}"));
@@ -132,7 +133,7 @@ fn timeout(fleet: &mut Fleet) -> Result<Injured> {
     trouble(fleet, "hang", "--task-timeout 1s --max-attempts 1")
 }
 
-/// An input that goes away while the job waits for its turn, behind one that has all slots.
+/// Removes the input of a job while the job waits for slots that another job occupies.
 fn missing_input(fleet: &mut Fleet) -> Result<Injured> {
     let waits = filled(SPLIT_BYTES, |_| "wait gate\n".into());
     fs::write(fleet.path("in.txt"), waits.repeat(fleet.numbers().count() * SLOTS as usize))?;
@@ -170,7 +171,7 @@ fn version_skew(fleet: &mut Fleet) -> Result<Injured> {
     Ok(Injured { job: submitted.stdout.trim_end().to_owned(), odd: None })
 }
 
-/// A worker dies whose map has drawn a number, when part of the output has read it.
+/// Kills a worker whose map has drawn a number, when part of the output has already used that number.
 fn nondeterministic_map(fleet: &mut Fleet) -> Result<Injured> {
     let odd = Odd::new("in.txt --split-size 1KiB -r 4");
     let job = start(fleet, &odd, 4, "hold gate\n")?;
@@ -180,7 +181,7 @@ fn nondeterministic_map(fleet: &mut Fleet) -> Result<Injured> {
     Ok(Injured { job, odd: Some(odd) })
 }
 
-/// A worker says of itself another address than that at which it can be reached.
+/// Adds a worker that reports an address at which it cannot be reached.
 fn fetch_blocked(fleet: &mut Fleet) -> Result<Injured> {
     let proxy = Proxy::start_with(&fleet.master().address, Some(("127.0.0.1:", "127.0.0.9:")))?;
     let hidden = fleet.add_worker_at(proxy.address())?;
@@ -198,13 +199,14 @@ fn fetch_blocked(fleet: &mut Fleet) -> Result<Injured> {
         let attempts = Attempts::of(fleet, &job)?;
         Ok(!attempts.all(|attempt| attempt.cause == "fetch_failed").is_empty())
     })?;
-    // The paragraph is asked for while the job goes on, and the worker lives as long as its address is to be read there.
+    // The summary is read while the job still runs, because it shows the worker's address only while the worker is
+    // alive.
     let why = fleet.json(&["why", &job])?;
     assert!(why["summary"].as_str().is_some_and(|said| said.contains(&id)), "{why:#}");
     Ok(Injured { job, odd: Some(odd) })
 }
 
-/// All workers go but one whose disk is too small.
+/// Kills all workers, and adds one whose disk is too small.
 fn disk_full(fleet: &mut Fleet) -> Result<Injured> {
     for number in fleet.numbers().filter(|&number| fleet.lives(number)).collect::<Vec<_>>() {
         fleet.kill(number)?;
@@ -217,7 +219,7 @@ fn disk_full(fleet: &mut Fleet) -> Result<Injured> {
     Ok(Injured { job: report.job, odd: Some(odd) })
 }
 
-/// The last worker dies.
+/// Kills the last worker.
 fn worker_lost(fleet: &mut Fleet) -> Result<Injured> {
     fs::write(fleet.path("in.txt"), "wait gate\n")?;
     let odd = Odd::new(FLAGS);
@@ -228,7 +230,7 @@ fn worker_lost(fleet: &mut Fleet) -> Result<Injured> {
     Ok(Injured { job, odd: Some(odd) })
 }
 
-/// `tests/jobs/odd.rs:12` of the line that has this in it.
+/// Returns `tests/jobs/odd.rs:12`, the place of the line that contains this text.
 fn place(text: &str) -> String {
     let line = include_str!("../jobs/odd.rs").lines().position(|line| line.contains(text));
     format!("tests/jobs/odd.rs:{}", line.map_or(0, |line| line + 1))
@@ -250,7 +252,7 @@ fn row(
     Row { name, injure, kind, said, to_do, task: 'm' }
 }
 
-/// What a job's own code can do.
+/// Causes that lie in the job's own code.
 fn of_code() -> Vec<Row> {
     let panicked = format!("user code panicked at {}: no luck.", place("panic!(\"no luck\")"));
     let refused =
@@ -267,12 +269,12 @@ fn of_code() -> Vec<Row> {
     ]
 }
 
-/// What can be wrong around it; what costs workers comes last.
+/// Causes that lie outside the job. Those that cost workers come last.
 fn of_the_cluster() -> Vec<Row> {
     let missing = ["input does not exist: $DIR/gone.txt"];
     let skew = ["uses version ", "this worker uses version"];
     let other = ["map is not deterministic: $JOB/m", "3 of 4 reduces have already used"];
-    let blocked = ["its task is not done yet: failed to fetch ", " at 127.0.0.9:"];
+    let blocked = ["of an unfinished task was in ", ": failed to fetch ", " at 127.0.0.9:"];
     let full = ["o space left", "/jobs/"];
     let lost = ["waits: there are no workers. w", " was lost at ", "together with $JOB/m0#1."];
     let (version, way) =

@@ -11,7 +11,7 @@ use crate::leftovers::{check_nothing_is_left, children, executors};
 use crate::trial::{Trial, counted, maps_done, reduces};
 use crate::until::until;
 
-/// Waits until a worker that stands still is given up.
+/// Waits until the lease of a stopped worker expires.
 fn given_up(fleet: &Fleet, worker: &str) -> Result {
     until("its lease is over", || Ok(fleet.state_of(worker)?.as_deref() == Some("lost")))
 }
@@ -52,7 +52,7 @@ fn a_worker_that_comes_back_when_its_job_is_over_changes_nothing() -> Result {
     let job = trial.submit(&fleet)?;
     reduces(&fleet, &job)?;
     let (zombie, pid) = (fleet.id(1)?, fleet.worker(1).pid());
-    // Its executors stand still too, in the middle of their parts.
+    // The worker's supervisors and executors are stopped too, in the middle of their parts.
     let still = [vec![pid], children(pid)?, executors(pid)?].concat();
     still.iter().try_for_each(|&pid| send("STOP", pid))?;
     let before = Attempts::of(&fleet, &job)?;
@@ -80,7 +80,7 @@ fn a_worker_that_comes_back_when_its_job_is_over_changes_nothing() -> Result {
     check_nothing_is_left(fleet, &["alone-out", "out"])
 }
 
-/// What identifies each file of an output: its name, its inode, and when it was last written.
+/// Returns what identifies each file of an output: its name, its inode, and the time of its last change.
 fn files(commands: &Commands, output: &str) -> Result<Vec<(String, u64, i64)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(commands.path(output))? {

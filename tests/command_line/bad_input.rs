@@ -2,7 +2,7 @@
 
 use crate::program::{Place, Result};
 
-/// What makes the place ready, what is typed, the exit code, and parts of what is said.
+/// Commands that prepare the folder, the command line, the exit code, and parts of the error.
 type Row = (&'static str, &'static str, i32, &'static [&'static str]);
 
 const ROWS: &[Row] = &[
@@ -191,7 +191,7 @@ const ROWS: &[Row] = &[
     ),
 ];
 
-/// As [`ROWS`], of the command.
+/// More [`ROWS`], for the `gristmill` command.
 #[cfg(feature = "cluster")]
 const ROWS_OF_THE_COMMAND: &[Row] = &[
     ("", "gristmill verfy out", 2, &["unknown command `verfy`", "did you mean verify?"]),

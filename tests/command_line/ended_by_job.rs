@@ -10,11 +10,11 @@ use crate::examples::example;
 use crate::program::{Ended, Place, Result};
 use crate::until::until;
 
-/// Runs the job `odd` on one line `trouble`, which does this.
+/// Returns a command that runs the job `odd` on one line `trouble`, which makes this trouble.
 fn odd(place: &Place, trouble: &str, output: &[&str]) -> Result<Ended> {
     fs::write(place.path("in.txt"), "trouble\n")?;
     let mut job = Command::new(example("odd"));
-    // It leaves a mark that it was in trouble.
+    // The job leaves a mark that it made trouble.
     fs::create_dir_all(place.path("marks"))?;
     job.args(["in.txt", "-q", "--marks", "marks", "--trouble", trouble]);
     job.args(output).stdin(Stdio::null());
@@ -48,7 +48,7 @@ fn code_that_ends_the_process_fails_the_run() -> Result {
 
 #[test]
 fn code_that_ends_the_process_before_the_first_task_fails_the_run() -> Result {
-    // The value of the job is dropped for the first time before anything runs.
+    // The value of the job is dropped for the first time before any task runs.
     for (last, said) in [
         ("exit0", "called `exit`, and nothing was published"),
         ("exit3", "called `exit`, and nothing was published"),
@@ -79,7 +79,7 @@ fn limit_of_cpu_time_is_named_and_leaves_nothing() -> Result {
     Ok(())
 }
 
-/// `_exit`, `exec` and SIGKILL let a process do nothing, so the exit code cannot tell.
+/// `_exit`, `exec` and SIGKILL end a process without running any code of it, so the exit code may report success.
 #[test]
 fn run_that_vanishes_publishes_nothing_and_the_next_one_removes_its_leftovers() -> Result {
     for (trouble, code) in [("vanish", Some(0)), ("become", Some(0)), ("kill", None)] {
@@ -155,7 +155,7 @@ fn what_a_job_prints_goes_to_standard_error() -> Result {
     Ok(())
 }
 
-/// A pipe without room, so that a program that writes to it waits, and what has been written to it.
+/// Returns a full pipe, at which a program that writes to it blocks, and the number of bytes in it.
 fn full_pipe() -> Result<(PipeReader, PipeWriter, usize)> {
     let (reader, mut writer) = pipe()?;
     fcntl_setfl(&writer, OFlags::NONBLOCK)?;
@@ -171,7 +171,7 @@ fn full_pipe() -> Result<(PipeReader, PipeWriter, usize)> {
     Ok((reader, writer, filled))
 }
 
-/// The job with a thread that exits once `marks/leave` is there.
+/// Returns a command that runs the job with a thread that exits once `marks/leave` exists.
 fn with_thread(place: &Place, lines: u32) -> Result<Command> {
     let lines: String = (0..lines).map(|line| format!("line {line}\n")).collect();
     fs::write(place.path("in.txt"), format!("trouble\n{lines}"))?;
@@ -185,7 +185,7 @@ fn with_thread(place: &Place, lines: u32) -> Result<Command> {
 #[test]
 fn thread_that_exits_after_the_output_is_published_changes_nothing() -> Result {
     let place = Place::new()?;
-    // The run waits with its summary until this test reads it.
+    // The run blocks when it writes its summary until this test reads it.
     let (mut reader, writer, filled) = full_pipe()?;
     let mut job = with_thread(&place, 1)?;
     let mut child = job.args(["-o", "out"]).stdout(Stdio::null()).stderr(writer).spawn()?;
@@ -206,7 +206,7 @@ fn thread_that_exits_after_the_output_is_published_changes_nothing() -> Result {
 fn thread_that_exits_while_the_result_is_written_fails_the_run() -> Result {
     let place = Place::new()?;
     let mut job = with_thread(&place, 40_000)?;
-    // More than a pipe holds, so the run waits for this test to read it.
+    // The output is larger than a pipe holds, so the run waits until this test reads it.
     let mut child = job.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let mut first = [0; 1];
     child.stdout.as_mut().ok_or("no pipe")?.read_exact(&mut first)?;

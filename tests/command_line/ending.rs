@@ -60,7 +60,7 @@ fn the_summary_is_json_when_asked_for() -> Result {
     Ok(())
 }
 
-/// What a join of two users, one bad line and two orders says of itself.
+/// Shell commands that write the inputs of a join: one user, one bad line and two orders.
 const JOIN: &str = r#"printf 'u1\tAnn\nbad\n' >u; printf '{"user":"u1","item":"i","cents":1}\n{"user":"u7","item":"i","cents":1}\n' >o; "#;
 
 #[test]
@@ -278,7 +278,7 @@ fn full_disk_is_reported_and_leaves_nothing() -> Result {
     Ok(())
 }
 
-/// Runs word count with an output on a file system that is mounted with these options.
+/// Runs word count with its output on a file system that is mounted with these options.
 fn on(mount: &str) -> Result<Ended> {
     let place = Place::new()?;
     let script = format!(
@@ -298,7 +298,7 @@ fn each_lack_of_a_file_system_has_its_own_cause_and_hint() -> Result {
         assert!(ended.stderr.contains(cause), "{mount}: {}", ended.stderr);
         assert!(ended.stderr.contains(hint), "{mount}: {}", ended.stderr);
     }
-    // Whichever file or folder is the first for which no inode is left.
+    // The first file or folder without an inode differs from case to case.
     let mut failed = 0;
     for inodes in 2..40 {
         let ended = on(&format!("size=16m,nr_inodes={inodes}"))?;
@@ -328,7 +328,7 @@ fn spill_without_inodes_is_not_called_a_full_disk() -> Result {
     Ok(())
 }
 
-/// Starts a run that waits for more input, and waits until its folders are there.
+/// Starts a run that waits for more input, and waits until its folders exist.
 fn waiting(place: &Place) -> Result<Child> {
     let mut command: Command = place.program("wordcount");
     command
@@ -337,7 +337,7 @@ fn waiting(place: &Place) -> Result<Child> {
         .stderr(Stdio::piped());
     let mut child = command.spawn()?;
     child.stdin.as_mut().ok_or("no pipe")?.write_all(b"a b\n")?;
-    // The first line of progress comes once the run has begun.
+    // The first line of progress appears once the run has begun.
     let mut first = String::new();
     BufReader::new(child.stderr.as_mut().ok_or("no pipe")?).read_line(&mut first)?;
     assert!(first.starts_with(" map "), "{first}");
@@ -345,7 +345,7 @@ fn waiting(place: &Place) -> Result<Child> {
     Ok(child)
 }
 
-/// The exit code, which comes within half a minute or never.
+/// Returns the exit code. Fails if the program has not ended after half a minute.
 fn wait(child: &mut Child) -> Result<Option<i32>> {
     let (_never, timer) = std::sync::mpsc::channel::<()>();
     for _ in 0..3_000 {
@@ -376,7 +376,7 @@ fn message_does_not_follow_the_progress_line() -> Result {
         stderr.read_exact(&mut byte)?;
         said.extend(byte);
     }
-    // The run waits for input that does not come, and is ended while the line stands there.
+    // The run waits for more input, and is stopped while the progress line is on the screen.
     signal(&child, "TERM")?;
     assert_eq!(wait(&mut child)?, Some(130));
     let mut rest = String::new();
@@ -395,7 +395,7 @@ fn interrupted_result_is_reported_as_incomplete() -> Result {
     let mut command = place.program("wordcount");
     command.args(["in.txt", "-q"]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn()?;
-    // The result has begun, and does not fit into the pipe.
+    // The result does not fit into the pipe, so part of it is still unwritten.
     let mut stdout = child.stdout.take().ok_or("no pipe")?;
     stdout.read_exact(&mut [0])?;
     signal(&child, "TERM")?;
@@ -416,7 +416,7 @@ fn signal(child: &Child, name: &str) -> Result {
 
 #[test]
 fn an_interrupted_run_leaves_nothing() -> Result {
-    // What this test was started to ignore, as `nohup` has it, so do the programs that it starts.
+    // The programs that this test starts inherit the signals that it ignores, for example under `nohup`.
     let status = fs::read_to_string("/proc/self/status")?;
     let ignored =
         status.lines().find_map(|line| line.strip_prefix("SigIgn:")).ok_or("no SigIgn")?;
@@ -427,7 +427,7 @@ fn an_interrupted_run_leaves_nothing() -> Result {
         }
         let place = Place::new()?;
         let mut child = waiting(&place)?;
-        // Its input stays open, so that it waits for more until the signal.
+        // The input stays open, so the run waits for more until the signal.
         let input = child.stdin.take();
         signal(&child, name)?;
         assert_eq!(wait(&mut child)?, Some(130), "{name}");
@@ -451,7 +451,7 @@ fn what_a_killed_run_leaves_is_swept_by_the_next_and_a_live_one_is_not() -> Resu
     let ended =
         Ended::from(place.program("wordcount").args(["in.txt", "-o", "out", "-q"]).output()?);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    // Both wanted the same output: the second to come finds it taken.
+    // Both runs have the same output. The second one finds it taken.
     drop(other.stdin.take());
     assert_eq!(wait(other)?, Some(1));
     assert_eq!(place.names()?, ["in.txt", "out"]);

@@ -5,7 +5,7 @@ use std::fs;
 
 use crate::program::{Place, Result};
 
-/// Runs word count on many words within this limit of the shell, and checks that nothing but its output is left.
+/// Runs word count on many words within this limit of the shell, and checks that only its output is left.
 fn within(limit: &str, flags: &str) -> Result<(Option<i32>, String)> {
     let place = Place::new()?;
     let line = format!("seq 1 400000 >in.txt; {limit}; exec $JOBS/wordcount in.txt -q {flags}");
@@ -25,7 +25,7 @@ fn each_limit_of_the_process_has_its_own_cause_and_hint() -> Result {
         ("ulimit -f 100", "", "File too large", "ulimit -f"),
         ("ulimit -f 1", "-o out --memory 16MiB", "File too large", "ulimit -f"),
         ("ulimit -f 0", "-o out", "File too large", "ulimit -f"),
-        // The fewest with which a program starts, and some more.
+        // The lowest limits with which a program starts, and some higher ones.
         ("ulimit -n 4", "-o out", "Too many open files", "ulimit -n"),
         ("ulimit -n 5", "-o out", "Too many open files", "ulimit -n"),
         ("ulimit -n 6", "-o out", "Too many open files", "ulimit -n"),
@@ -60,7 +60,7 @@ fn lack_of_memory_names_the_flag_and_leaves_nothing() -> Result {
     Ok(())
 }
 
-/// Runs this in a folder `d` whose lower layer has what `lower` makes; `$JOBS` and `in.txt` lie outside.
+/// Runs a shell line in a folder `d` whose lower layer the shell line `lower` makes. `$JOBS` and `in.txt` are outside.
 fn in_layers(lower: &str, run: &str) -> Result<String> {
     let place = Place::new()?;
     let script = format!(

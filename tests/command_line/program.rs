@@ -8,21 +8,21 @@ use tempfile::TempDir;
 
 use crate::executables::executables;
 
-/// What a test returns.
+/// Result of a test.
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// A folder with some files to name on a command line.
+/// A folder with some files for command lines.
 pub(crate) struct Place {
     folder: TempDir,
 }
 
 /// How a program ended.
 pub(crate) struct Ended {
-    /// Its exit code; none after a signal.
+    /// Exit code, or `None` after a signal.
     pub(crate) code: Option<i32>,
-    /// What it wrote.
+    /// Standard output.
     pub(crate) stdout: Vec<u8>,
-    /// What it said.
+    /// Standard error.
     pub(crate) stderr: String,
 }
 
@@ -44,7 +44,7 @@ impl Place {
         self.folder.path().join(name)
     }
 
-    /// A program that will run here, with its input closed.
+    /// Returns a command that runs a program in this folder, with its input closed.
     pub(crate) fn program(&self, name: &str) -> Command {
         let mut command = Command::new(executables().join(name));
         command
@@ -61,7 +61,7 @@ impl Place {
         Ok(shell.current_dir(self.folder.path()).stdin(Stdio::null()).output()?.into())
     }
 
-    /// Everything in the folder, by name.
+    /// Returns the names of all entries of the folder, sorted.
     pub(crate) fn names(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(self.folder.path())? {

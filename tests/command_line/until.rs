@@ -4,12 +4,12 @@ use std::error::Error;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-/// How long something that must come is waited for, unless it may take longer.
+/// Time limit for a condition, in seconds, unless the caller gives another one.
 const SECONDS_MAX: u32 = 30;
-/// Looks in a second.
+/// Checks per second.
 const LOOKS_PER_SECOND: u32 = 20;
 
-/// Looks until it is so.
+/// Waits until a condition holds.
 pub(crate) fn until(
     what: &str,
     is_so: impl FnMut() -> Result<bool, Box<dyn Error>>,
@@ -17,7 +17,7 @@ pub(crate) fn until(
     until_within(SECONDS_MAX, what, is_so)
 }
 
-/// Looks until it is so, for so many seconds at least.
+/// Waits until a condition holds, for at least this many seconds.
 pub(crate) fn until_within(
     seconds_max: u32,
     what: &str,

@@ -33,11 +33,11 @@ fn main() -> ExitCode {
 ";
 
 struct Mistake {
-    /// What the author wrote instead of what.
+    /// Pairs of right code and the mistake that the author wrote instead.
     changes: &'static [(&'static str, &'static str)],
     /// How the first error begins.
     error: &'static str,
-    /// What else is said.
+    /// What else the compiler prints.
     said: &'static [&'static str],
 }
 
@@ -48,7 +48,8 @@ const WRITE: &str = "out.write((word, counts.sum()?))";
 const NO_JOB: &str = "error[E0277]: `Count` cannot be a job: its fields must be flags, and its value must be serializable for the tasks\n";
 const ALL_THREE: &str = "needs all three of `#[derive(Args, Serialize, Deserialize)]`\n";
 
-/// Grouped as an author meets them: the struct, the types, the map, the combiner, the reduce, the launch.
+/// Mistakes in the order in which an author meets them: the struct, the types, the map, the combiner, the reduce, the
+/// launch.
 const MISTAKES: &[Mistake] = &[
     Mistake {
         changes: &[(DERIVE, "")],
@@ -217,7 +218,7 @@ const MISTAKES: &[Mistake] = &[
     },
     Mistake {
         changes: &[("launch::<Count>", "launch::<MapOnly<Count>>")],
-        error: "error[E0277]: `Count` is not a job without a reduce\n",
+        error: "error[E0277]: `Count` is not a map-only job\n",
         said: &[
             "a job with a reduce implements `Job` and is launched directly: `gristmill::launch::<Count>()`\n",
         ],

@@ -8,13 +8,13 @@ use serde_json::Value;
 /// The crates that an author's job names.
 const CRATES: [&str; 3] = ["clap", "gristmill", "serde"];
 
-/// The compiler, and the libraries as they were built for the jobs.
+/// The compiler and the libraries, as they were built for the jobs.
 pub(crate) struct Rustc {
     libraries: Vec<(String, PathBuf)>,
 }
 
 impl Rustc {
-    /// Has cargo build the libraries if they are not, and asks it where they are.
+    /// Builds the libraries with cargo if needed, and asks cargo where they are.
     pub(crate) fn find() -> Self {
         let test = std::env::current_exe().expect("the test's executable has a path");
         // target/debug/deps/compiler-…
@@ -35,7 +35,7 @@ impl Rustc {
         Rustc { libraries }
     }
 
-    /// What the compiler says about this program; nothing when all is well.
+    /// Returns the compiler's messages about this program, or nothing if it compiles.
     pub(crate) fn says(&self, program: &str, folder: &Path) -> String {
         let file = folder.join("main.rs");
         std::fs::write(&file, program).expect("the test's folder can be written to");
@@ -52,7 +52,7 @@ impl Rustc {
     }
 }
 
-/// The name and the file of a library that an author's job names, if this message of cargo's is about one.
+/// Returns the name and file of a library that an author's job names, if this message of cargo is about one.
 fn library(message: &str) -> Option<(String, PathBuf)> {
     let message: Value = serde_json::from_str(message).expect("cargo writes a message per line");
     let name = message["target"]["name"].as_str()?;

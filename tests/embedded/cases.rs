@@ -18,33 +18,34 @@ pub(crate) use sorting::TeraSortCase;
 use crate::random::Random;
 use crate::trial::{InputFile, Ran, Result, Setting, Trial};
 
-/// A job, inputs for it, and what should come out.
+/// A job, inputs for it, and the expected output.
 pub(crate) trait Case {
     /// The job.
     type Job: Job;
-    /// Its own flags.
+    /// The job's own flags.
     const FLAGS: &'static [&'static str] = &[];
-    /// Whether the parts one behind the other are the answer; else each part has some of its records, in its order.
+    /// Whether the concatenated parts are the answer. Otherwise each part has some of the answer's records, in the
+    /// answer's order.
     const TOTAL: bool = false;
 
-    /// Files with about `records` records: the named input that each belongs to, its name and its bytes.
+    /// Returns input files with about `records` records: the named input that each belongs to, its name and its bytes.
     fn input(random: &mut Random, records: usize) -> Vec<(u32, String, Vec<u8>)>;
 
-    /// The records of the output, in the order of their keys, as a sequential program finds them.
+    /// Returns the expected records of the output, in key order, as a sequential program finds them.
     fn answer(files: &[InputFile]) -> Vec<Vec<u8>>;
 
-    /// Cuts a part into records again: lines, unless it says otherwise.
+    /// Cuts a part into records, by default into lines.
     fn records(part: &[u8]) -> Vec<&[u8]> {
         part.split_inclusive(|byte| *byte == b'\n').collect()
     }
 
-    /// Looks at the side outputs.
+    /// Checks the side outputs.
     fn check_sides(_files: &[InputFile], _ran: &Ran) -> Result {
         Ok(())
     }
 }
 
-/// Runs a case, and holds that its output is the answer and that nothing else is left.
+/// Runs a case, and checks that its output is the answer and that nothing else is left behind.
 pub(crate) fn check<C: Case>(trial: &Trial, setting: Setting) -> Result<Ran> {
     let ran = trial.run::<C::Job>(C::FLAGS, setting)?;
     if ran.outcome.state != JobState::Succeeded {
@@ -77,7 +78,7 @@ pub(crate) fn check<C: Case>(trial: &Trial, setting: Setting) -> Result<Ran> {
     }
 }
 
-/// Holds that two lists of records are the same, and shows the first place where they are not.
+/// Checks that two lists of records are the same. The error shows the first difference.
 pub(crate) fn same<T: AsRef<[u8]>>(found: Vec<T>, expected: Vec<T>) -> Result {
     let shown = |list: &[T], at: usize| {
         list.get(at).map(|record| record.as_ref().escape_ascii().to_string())
@@ -93,12 +94,12 @@ pub(crate) fn same<T: AsRef<[u8]>>(found: Vec<T>, expected: Vec<T>) -> Result {
     }
 }
 
-/// Text as a line of a part.
+/// Returns text as a line of a part.
 pub(crate) fn line(text: impl Into<String>) -> Vec<u8> {
     (text.into() + "\n").into_bytes()
 }
 
-/// Cuts records into this many files that are called `a`, `b` and so on, of one named input.
+/// Cuts records into this many files of one named input, which are called `a`, `b` and so on after the prefix.
 pub(crate) fn files(
     source: u32,
     prefix: &str,
@@ -163,5 +164,5 @@ proptest! {
     }
 }
 
-/// The job without a reduce, as it is launched.
+/// The job, which has no reduce, as it is launched.
 pub(crate) type FindLines = MapOnly<crate::jobs::find_lines::FindLines>;

@@ -10,20 +10,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::trial::{Result, Setting, Trial};
 
-/// What goes wrong once a thousand and a half lines have been counted.
+/// What goes wrong once 1,500 lines have been counted.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 enum Fails {
     /// The combiner panics, the first time.
     Once,
-    /// The combiner folds no more.
+    /// The combiner's `fold` returns an error.
     Folding,
-    /// The combiner cannot give the sum as a value, which shows when the reduce reads it.
+    /// The combiner cannot return the sum as a value, which the reduce notices when it reads it.
     Reading,
 }
 
 const MANY: u64 = 1_500;
 
-/// Adds up.
+/// A combiner that sums, and fails as configured.
 struct Limited {
     fails: Fails,
 }
@@ -57,7 +57,7 @@ impl<J: for<'v> Job<Value<'v> = u64>> Combine<J> for Limited {
     }
 }
 
-/// Counts lines, dropping every error that it is given.
+/// Counts lines, and drops every error that it gets.
 #[derive(Args, Serialize, Deserialize)]
 struct Careless {
     #[arg(long)]
@@ -95,8 +95,8 @@ impl Job for Careless {
 
 #[test]
 fn a_combiners_panic_in_the_middle_of_a_batch_is_not_a_bad_record() -> Result {
-    // With bad records allowed, the record at hand was once set aside, and the half of its batch that had been
-    // counted was counted again.
+    // Regression test: with bad records allowed, the current record was set aside, and the half of its batch that had
+    // already been counted was counted again.
     let trial = Trial::new(vec![(0, "in".into(), b"same\n".repeat(5_000))])?;
     let setting = Setting { max_bad_records: 10, ..Setting::PLAIN };
     let ran = trial.run::<Careless>(&["--fails=once"], setting)?;

@@ -66,7 +66,7 @@ fn an_error_and_a_panic_name_their_line_and_the_record() -> Result {
     Ok(())
 }
 
-/// A partitioner that does what a flag says.
+/// A partitioner that misbehaves as a flag says.
 struct Wrong(Part);
 
 #[derive(Clone, Copy, clap::ValueEnum, Serialize, Deserialize)]

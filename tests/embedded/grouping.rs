@@ -1,4 +1,4 @@
-//! A combiner that is not exact gives the same bytes with any memory and any number of threads.
+//! A combiner that is not exact gives the same bytes with any amount of memory and any number of threads.
 
 use clap::Args;
 use gristmill::prelude::{Combine, Emitter, Error, Job, Lines, Sum, Text, Tsv, Values, Writer};
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::random::Random;
 use crate::trial::{Result, Setting, Trial};
 
-/// Adds floats up: the last digits depend on how they are grouped.
+/// Sums floats. The last digits depend on how they are grouped.
 #[derive(Args, Serialize, Deserialize)]
 struct Floats {}
 
@@ -32,11 +32,11 @@ impl Job for Floats {
     }
 }
 
-/// Writes down how values were grouped, as `(1 2) 3`.
+/// Records how values were grouped, as `(1 2) 3`.
 #[derive(Args, Serialize, Deserialize)]
 struct Brackets {}
 
-/// It does not say that it is exact.
+/// A combiner that does not declare that it is exact.
 struct InBrackets;
 
 impl Combine<Brackets> for InBrackets {
@@ -87,7 +87,7 @@ impl Job for Brackets {
     }
 }
 
-/// Lines of a key and a number: keys that come often, keys that come seldom, and long ones of both kinds.
+/// Returns lines of a key and a number. Some keys are frequent and some rare, and there are long ones of both kinds.
 fn lines() -> Vec<u8> {
     let mut random = Random(11);
     let mut lines = String::new();
@@ -110,7 +110,7 @@ fn gives_the_same_bytes<J: Job>() -> Result<Vec<u8>> {
         )
     };
     let mut parts = Vec::new();
-    // Few maps that spill on the way, and many whose spills are merged in passes.
+    // The first setting has few maps, which spill early. The second one has many, whose spills are merged in passes.
     for (split_bytes, merges) in [(3 << 20, false), (128 << 10, true)] {
         let plenty = run(2, 1 << 30, split_bytes)?;
         assert_eq!(plenty.outcome.collected.spills, 0);

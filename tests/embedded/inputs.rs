@@ -18,7 +18,7 @@ fn counts(files: Vec<(u32, String, Vec<u8>)>) -> Result<Vec<u8>> {
     Ok(ran.joined("part-"))
 }
 
-/// What a program of the system makes of these bytes.
+/// Pipes bytes through a program of the system.
 fn through(program: &str, bytes: &[u8]) -> Result<Vec<u8>> {
     let mut child =
         Command::new(program).arg("-c").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
@@ -31,7 +31,7 @@ fn compressed_files_are_read_as_their_content() -> Result {
     let plain = counts(vec![(0, "in.txt".into(), TEXT.to_vec())])?;
     assert_eq!(plain, b"a\t3\nan\t1\nb\t2\nc\t1\nend\t1\nlast\t1\nline\t1\nwithout\t1\n");
     for program in ["gzip", "bzip2", "zstd", "xz", "lz4"] {
-        // Two members, one behind the other, are one file.
+        // Two members, one after the other, are one file.
         let (first, second) = TEXT.split_at(9);
         let members = [through(program, first)?, through(program, second)?].concat();
         assert_eq!(counts(vec![(0, "in".into(), members)])?, plain, "{program}");
@@ -81,7 +81,7 @@ fn no_input_and_empty_input_give_empty_parts() -> Result {
     Ok(())
 }
 
-/// Records of terasort with rising keys.
+/// Returns terasort records with rising keys.
 fn rising(keys: std::ops::Range<u32>) -> Vec<u8> {
     keys.flat_map(|key| format!("{key:010}{}", "x".repeat(90)).into_bytes()).collect()
 }
@@ -91,12 +91,12 @@ fn parts_by_range_are_even_over_sorted_input_that_is_compressed() -> Result {
     let compress = |keys| through("gzip", &rising(keys));
     let inputs = [
         vec![(0, "all.gz".to_string(), compress(0..40_000)?)],
-        // The second file alone has the upper keys.
+        // Only the second file has the upper keys.
         vec![
             (0, "a.gz".into(), compress(0..10_000)?),
             (0, "b.gz".into(), compress(10_000..40_000)?),
         ],
-        // A file that is compressed has few bytes for its records.
+        // A compressed file has few bytes for its records.
         vec![(0, "a".into(), rising(0..20_000)), (0, "b.gz".into(), compress(20_000..40_000)?)],
         vec![(0, "a.gz".into(), compress(0..20_000)?), (0, "b".into(), rising(20_000..40_000))],
         (0..40)

@@ -49,8 +49,8 @@ sums! {
     OfU128 u128;
 }
 
-/// How runs with much and with little memory, with one thread and with several, in one map and in many, all end: with
-/// these lines, or with this failure.
+/// Runs a job with much and with little memory, with one thread and with several, and in one map and in many. Returns
+/// the end that all runs share: these lines, or this error message.
 fn ends<J: Job>(lines: &[String]) -> Result<Result<Vec<String>, String>> {
     let trial = Trial::new(vec![(0, "in.txt".into(), lines.concat().into_bytes())])?;
     let mut ends = Vec::new();
@@ -73,7 +73,7 @@ fn ends<J: Job>(lines: &[String]) -> Result<Result<Vec<String>, String>> {
     ends.pop().ok_or_else(|| "no run".into())
 }
 
-/// The numbers of one key, at random places among `others` other keys.
+/// Returns the lines of one key's numbers, at random places among `others` other keys.
 fn among_others(numbers: &[&str], others: u64) -> Vec<String> {
     let mut random = Random(3);
     let mut lines: Vec<String> = (0..others).map(|key| format!("other-{key:07} 1\n")).collect();
@@ -202,7 +202,7 @@ fn user_combiner_may_keep_values_apart() -> Result {
     Ok(())
 }
 
-/// Sets keys aside on which the reduce fails.
+/// Reduces keys, and fails on some of them, which are then set aside.
 #[derive(Args, Serialize, Deserialize)]
 struct Fields {}
 

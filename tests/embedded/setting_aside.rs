@@ -11,7 +11,7 @@ use crate::trial::{Result, Setting, Trial};
 
 const SEEN: Side<Tsv> = Side::new("seen");
 
-/// Writes every line to a side output, and then fails at those that begin with `bad`.
+/// Writes every line to a side output, and then fails on lines that begin with `bad`.
 #[derive(Args, Serialize, Deserialize)]
 struct Aside {}
 
@@ -47,7 +47,7 @@ fn a_bad_record_that_begins_a_side_output_leaves_nothing_in_it() -> Result {
     Ok(())
 }
 
-/// Writes every line to an output that holds records back.
+/// Writes every line to an output format that buffers records.
 #[derive(Args, Serialize, Deserialize)]
 struct Packed {}
 
@@ -62,7 +62,7 @@ impl MapJob for Packed {
 
 const PACKED_SEEN: Side<Gzip<Tsv>> = Side::new("seen");
 
-/// Writes every line to a side output that holds records back.
+/// Writes every line to a side output whose format buffers records.
 #[derive(Args, Serialize, Deserialize)]
 struct PackedAside {}
 

@@ -6,9 +6,10 @@ use crate::cases::{
 use crate::random::Random;
 use crate::trial::{Result, Setting, Trial};
 
-/// Little memory with one thread and with three, then plenty: the same bytes come out, and they are right.
+/// Checks that plenty of memory gives the right output, and that little memory gives the same bytes with one thread and
+/// with three.
 ///
-/// Says how many spills and merges it took with little memory.
+/// Returns how many spills and merges the runs with little memory needed.
 fn runs_alike<C: Case>(seed: u64, records: usize) -> Result<(u64, u64)> {
     let trial = Trial::new(C::input(&mut Random(seed), records))?;
     let setting = |threads, memory_bytes| Setting {

@@ -14,7 +14,7 @@ fn assert_cancelled(ran: &Ran) {
     assert!(ran.parts.is_empty() && ran.litter.is_empty(), "{:?}", ran.litter);
 }
 
-/// Stops the run with its first record.
+/// Stops the run at its first record.
 #[derive(Args, Serialize, Deserialize)]
 struct StopsInMap {}
 
@@ -91,7 +91,7 @@ fn a_large_group_is_stopped_in_the_middle() -> Result {
     Ok(())
 }
 
-/// Counts, and stops the run once values are combined in a merge: outside of the threads that map.
+/// Counts, and stops the run once values are combined during a merge, outside the map threads.
 #[derive(Args, Serialize, Deserialize)]
 struct StopsInMerge {}
 
@@ -141,7 +141,7 @@ impl Job for StopsInMerge {
 
 #[test]
 fn merges_are_stopped_and_the_run_is_cancelled() -> Result {
-    // Every spill has the small numbers, so that whichever are merged first have something to combine.
+    // Every spill has the small numbers, so any spills that are merged first have values to combine.
     let number = |i: u32| if i.is_multiple_of(3) { i % 1_000 } else { i % 1_000_000 };
     let text: String = (0..4_000_000).map(|i| format!("{}\n", number(i))).collect();
     let trial = Trial::new(vec![(0, "in".into(), text.into())])?;

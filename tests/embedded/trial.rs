@@ -13,50 +13,50 @@ use gristmill::scheduler::JobState;
 use gristmill::spec::{InputSpec, JobSpec, Location, Nonce};
 use tempfile::TempDir;
 
-/// What a test returns.
+/// Result of a test.
 pub(crate) type Result<T = (), E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
-/// One file of input.
+/// An input file.
 pub(crate) struct InputFile {
-    /// Where it is.
+    /// Path of the file.
     pub(crate) path: PathBuf,
-    /// Which of the job's named inputs it belongs to.
+    /// Number of the job's named input that the file belongs to.
     pub(crate) source: u32,
-    /// What is in it.
+    /// Contents of the file.
     pub(crate) bytes: Vec<u8>,
 }
 
 impl InputFile {
-    /// The path, as records and failures show it.
+    /// Returns the path as records and failures show it.
     pub(crate) fn name(&self) -> &str {
         self.path.to_str().unwrap_or_default()
     }
 }
 
-/// The input of runs, in a folder that goes with it.
+/// The input of runs, in a folder that is removed with it.
 pub(crate) struct Trial {
     folder: TempDir,
     /// The files, in order.
     pub(crate) files: Vec<InputFile>,
 }
 
-/// What may differ from run to run.
+/// Settings that may differ from run to run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Setting {
     /// Bytes per map task.
     pub(crate) split_bytes: Option<u64>,
-    /// Parts.
+    /// Number of parts.
     pub(crate) reducers: Option<u32>,
-    /// Attempts at once.
+    /// Number of attempts at once.
     pub(crate) threads: usize,
-    /// All buffers.
+    /// Bytes of all buffers together.
     pub(crate) memory_bytes: u64,
-    /// Bad records to set aside.
+    /// Limit on the bad records that are set aside.
     pub(crate) max_bad_records: u64,
 }
 
 impl Setting {
-    /// One thread, plenty of memory, and everything else by default.
+    /// One thread, plenty of memory, and defaults for everything else.
     pub(crate) const PLAIN: Self = Setting {
         split_bytes: None,
         reducers: None,
@@ -66,18 +66,18 @@ impl Setting {
     };
 }
 
-/// What a run left.
+/// The result of a run.
 pub(crate) struct Ran {
-    /// What it says of itself.
+    /// The outcome that the run returned.
     pub(crate) outcome: Outcome,
-    /// Every file of its output by name, except `_MANIFEST.json` and `_SUCCESS`.
+    /// The bytes of every file of its output by name, except `_MANIFEST.json` and `_SUCCESS`.
     pub(crate) parts: BTreeMap<String, Vec<u8>>,
-    /// Every other file and folder that was not there before.
+    /// All other files and folders that did not exist before.
     pub(crate) litter: Vec<PathBuf>,
 }
 
 impl Ran {
-    /// The parts whose names begin so, one behind the other.
+    /// Returns the concatenated parts whose names begin with this prefix.
     pub(crate) fn joined(&self, prefix: &str) -> Vec<u8> {
         self.parts
             .iter()
@@ -86,14 +86,14 @@ impl Ran {
             .collect()
     }
 
-    /// The lines of the parts whose names begin so.
+    /// Returns the lines of the parts whose names begin with this prefix.
     pub(crate) fn lines(&self, prefix: &str) -> Vec<String> {
         String::from_utf8_lossy(&self.joined(prefix)).lines().map(str::to_string).collect()
     }
 }
 
 impl Trial {
-    /// Writes these files: which named input each belongs to, its name and its bytes.
+    /// Writes these files. Each has the number of its named input, its name and its bytes.
     pub(crate) fn new(files: Vec<(u32, String, Vec<u8>)>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         fs::create_dir(folder.path().join("in"))?;
@@ -106,7 +106,7 @@ impl Trial {
         Ok(Trial { folder, files: written })
     }
 
-    /// Runs a job with these flags of its own on all files, in the order in which they are listed here.
+    /// Runs a job with its own flags on all files, in the order in which they are listed here.
     pub(crate) fn run<J: Job>(&self, flags: &[&str], setting: Setting) -> Result<Ran> {
         let named = self.files.iter();
         let inputs = named
@@ -114,7 +114,7 @@ impl Trial {
         self.run_on::<J>(flags, setting, inputs.collect(), &AtomicBool::new(false))
     }
 
-    /// As [`Trial::run`], until something sets `stop`.
+    /// Runs a job like [`Trial::run`], but stops when `stop` is set.
     pub(crate) fn run_until<J: Job>(&self, setting: Setting, stop: &AtomicBool) -> Result<Ran> {
         let named = self.files.iter();
         let inputs = named
@@ -189,7 +189,7 @@ impl Trial {
     }
 }
 
-/// The files of an output that is whole; those of none, if there is none.
+/// Reads the files of an output, which must be complete. Returns none if there is no output.
 fn read_output(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
     let mut parts = BTreeMap::new();
     if !folder.exists() {

@@ -1,4 +1,4 @@
-//! The first map fails if serde can write a value but not read it back, and the check of its type did not find that.
+//! If serde can write a value but not read it back, and the check of the value's type misses that, the first map fails.
 
 use clap::Args;
 use gristmill::prelude::{Emitter, Error, Job, Lines, Text, Tsv, Values, Writer};
@@ -24,7 +24,8 @@ fn of_text<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
 }
 
-/// A type with a variant that is written by its place among all, and read by its place among those that are not skipped.
+/// A type with a variant that is written by its index among all variants, but read by its index among those that are
+/// not skipped.
 #[derive(Serialize, Deserialize)]
 enum Skips {
     Zero,
@@ -34,7 +35,7 @@ enum Skips {
     Number(u64),
 }
 
-/// A field that is left out if it has a value that made-up data does not have.
+/// A field that is left out if it has a value that does not occur in generated data.
 #[derive(Serialize, Deserialize)]
 struct Seldom {
     #[serde(default, skip_serializing_if = "is_usual")]

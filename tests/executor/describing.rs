@@ -26,13 +26,13 @@ fn a_description_holds_the_job_with_absolute_paths() -> Result {
     assert_eq!((spec.name.as_str(), spec.reducers, spec.sync), ("wordcount", Some(3), true));
     assert_eq!(spec.output, Some(Location::from(&place.join("out"))));
     assert_eq!(spec.inputs[0].location, Location::from(&place.join("a.txt")));
-    // The folder's own name is not part of the pattern, which reaches the first file again.
+    // The folder's own name is not part of the pattern. The pattern matches the first file again.
     let inputs: Vec<_> = spec.inputs.iter().map(|input| input.location.path().into()).collect();
     assert_eq!(gristmill::storage::list(&inputs)?.files.len(), 2);
     assert_eq!((notes.repeated, notes.hidden), (1, 0));
     let report: Vec<(&str, &str)> = report.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
     assert_eq!(report, [("progress", "hadoop"), ("summary", "text")]);
-    // Nothing was made.
+    // Describing a job creates no files.
     assert_eq!(names(&place)?, ["a.txt", "b.txt"]);
     let found = described("find-lines", &["a.txt", "-e", "a", "-o", "out", "-q"], &place)?;
     assert_eq!(found.name, "find-lines");

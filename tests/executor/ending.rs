@@ -34,7 +34,7 @@ fn panic_is_reported_with_line_and_record_and_the_executor_survives() -> Result 
     assert_eq!(failure.at, Some(format!("tests/executor/odd.rs:{PANIC_LINE}")));
     let record = failure.record.ok_or("no record")?;
     assert_eq!((record.offset, record.excerpt.as_slice()), (5, &b"panic"[..]));
-    // It has left nothing behind.
+    // The attempt has left nothing behind.
     assert_eq!(names(&folder.path().join(STAGING).join("attempts"))?, [""; 0]);
 
     let folder = tempfile::tempdir()?;
@@ -63,7 +63,7 @@ fn leftovers_of_a_killed_attempt_are_swept_for_good() -> Result {
     )?;
     executor.connection.send(&ToExecutor::Run(Box::new(hanging.clone())))?;
     assert!(matches!(executor.connection.receive()?, Some(FromExecutor::Begun { .. })));
-    // It writes a side output before it hangs.
+    // The attempt writes a side output before it hangs.
     let asked = executor.connection.receive::<FromExecutor>()?;
     assert_eq!(asked, Some(FromExecutor::Wants { maps: 1 }));
     let told = executor.connection.receive::<FromExecutor>()?;
@@ -108,7 +108,7 @@ fn executor_ends_soon_after_its_socket_closes_whatever_it_does() -> Result {
         let (gone, ended) = channel();
         let waited = std::thread::spawn(move || {
             let status = executor.child.wait();
-            // The receiver is gone if it took too long; the assertion below says so.
+            // The receiver is gone if the process took too long; the assertion below reports that.
             let _heard_or_not = gone.send(status.is_ok());
         });
         assert_eq!(ended.recv_timeout(GONE_WITHIN), Ok(true), "{input:?}");

@@ -14,7 +14,7 @@ use gristmill::storage::verify;
 use crate::executables::executables;
 use crate::worker::{Executor, Job, Result, described, names};
 
-/// Runs the job both ways, and compares all that they leave.
+/// Runs the job embedded and with an executor, and compares everything that the two runs leave behind.
 fn compare(job: &str, args: &[&str], folder: &Path) -> Result<Executor> {
     let args = |out| [args, &["-o", out]].concat();
     let embedded = Command::new(executables().join(job))
@@ -25,7 +25,7 @@ fn compare(job: &str, args: &[&str], folder: &Path) -> Result<Executor> {
     assert!(embedded.status.success(), "{embedded:?}");
     let mut spec = described(job, &args("apart"), folder)?;
     assert!(spec.sync);
-    // Hundreds of small files would be synced one by one.
+    // Syncing hundreds of small files one by one would be slow.
     spec.sync = false;
     let (mut executor, job) = (Executor::of(job)?, Job::new(spec)?);
     let (records, bytes) = job.whole(&mut executor)?;
@@ -39,12 +39,12 @@ fn compare(job: &str, args: &[&str], folder: &Path) -> Result<Executor> {
     for part in &theirs.parts {
         assert!(fs::read(one.join(&part.name))? == fs::read(other.join(&part.name))?);
     }
-    // Nothing of staging is left.
+    // Nothing of the staging folder is left.
     assert_eq!(names(folder)?, ["apart", "embedded", "in"]);
     Ok(executor)
 }
 
-/// Counters but that which tells how much combiners have folded: one table for many maps folds more.
+/// Returns the counters, except the one that shows how much combiners have folded: one table for many maps folds more.
 fn counted(manifest: &Manifest) -> Vec<(&str, &str, u64)> {
     manifest.counters.iter().filter(|(_, name, _)| *name != "reduce_input_records").collect()
 }
@@ -53,7 +53,7 @@ fn manifest(out: &Path) -> Result<Manifest> {
     Ok(serde_json::from_slice(&fs::read(out.join("_MANIFEST.json"))?)?)
 }
 
-/// Bytes without a pattern, the same every time.
+/// Returns bytes without a pattern, the same ones every time.
 fn noise(bytes: usize) -> Vec<u8> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut next = || {
@@ -88,7 +88,7 @@ fn a_map_that_spills_leaves_one_sorted_file() -> Result {
     let input = input.to_str().ok_or("a path of ours is text")?;
     let args = [input, "-r", "4", "--memory", "16MiB", "--split-size", "25MB"];
     let executor = compare("terasort", &args, folder.path())?;
-    // Maps that take long tell how far they are, in bytes of their split of 20 MB.
+    // Long maps report their progress, in bytes of their split of 20 MB.
     let told = &executor.progress;
     assert!(told.iter().any(|&(bytes, total)| bytes > 0 && total == 20_000_000), "{told:?}");
     Ok(())
@@ -126,7 +126,7 @@ fn a_job_without_a_reduce_keeps_its_parts_and_side_outputs() -> Result {
     .map(drop)
 }
 
-/// Paths of input files are part of the output of this job.
+/// The paths of the input files are part of this job's output.
 #[test]
 fn paths_of_input_are_the_same_however_it_is_named() -> Result {
     for input in [
@@ -143,7 +143,7 @@ fn paths_of_input_are_the_same_however_it_is_named() -> Result {
         let folder = tempfile::tempdir()?;
         let place = folder.path().canonicalize()?;
         fs::create_dir_all(place.join("in/sub"))?;
-        // Names of any bytes, and with the separators of the output's format.
+        // The names contain any bytes, including the separators of the output's format.
         for name in ["a", "sub/b [x].txt", "sub/tab\there", "sub/line\nbreak", "sub/ü \"quoted\""]
         {
             fs::write(place.join("in").join(name), format!("word {}\n", name.len()))?;

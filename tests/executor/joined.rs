@@ -26,7 +26,7 @@ fn maps_that_join_another_are_in_its_output_and_made_again_with_it() -> Result {
     let Ok(Done::Map { output: Some(of_first), joined: 2, digest, .. }) = first else {
         panic!("{first:?}")
     };
-    // One for a start, and as many as are done then.
+    // The executor asks for one map first, and then for as many as are done.
     assert_eq!(executor.wants, [1, 2]);
 
     let codec = |path| SpillFile::open(path).map(|file| file.header().codec);

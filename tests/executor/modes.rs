@@ -12,7 +12,7 @@ fn mode(path: &Path) -> Result<u32> {
     Ok(fs::metadata(path)?.permissions().mode() & 0o7777)
 }
 
-/// Runs find-lines, with its side output, for a submitter with this umask.
+/// Runs `find-lines`, with its side output, for a submitter with this umask.
 fn run(umask: &str, folder: &Path, flags: &[&str]) -> Result {
     fs::write(folder.join("in"), "a whale\nno\n".repeat(100))?;
     let args = ["in", "-e", "whale", "--counts", "--split-size", "1KiB", "-o", "out"];

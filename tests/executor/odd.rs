@@ -11,16 +11,16 @@ use gristmill::spec::{InputSpec, JobSpec, Location};
 
 use crate::worker::{Executor, Job, Result as TestResult};
 
-/// Set in the process that serves as an executor.
+/// Variable that is set in the process that serves as an executor.
 const AS_EXECUTOR: &str = "GRISTMILL_TEST_AS_EXECUTOR";
 
 #[derive(Args, Serialize, Deserialize)]
 struct Odd {}
 
-/// Collects the lines that hang or write a side output.
+/// Side output of the lines that hang or write a side output.
 const SEEN: Side<TextLines> = Side::new("seen");
 
-/// The line of the panic.
+/// Line number of the panic.
 pub(crate) const PANIC_LINE: u32 = line!() + 11;
 
 impl gristmill::job::Job for Odd {
@@ -59,7 +59,7 @@ impl gristmill::job::Job for Odd {
 
 #[test]
 fn runs_as_an_executor() {
-    // Otherwise there is nothing to be tested here.
+    // In an ordinary test run there is nothing to test here.
     if std::env::var_os(AS_EXECUTOR).is_some() {
         gristmill::launch_from::<Odd>(["odd", EXECUTOR_ARG]);
     }

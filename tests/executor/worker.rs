@@ -20,7 +20,7 @@ use crate::executables::executables;
 /// Result of a test.
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// How long an answer may take, however busy the machine is.
+/// Time limit for an answer, generous enough for a busy machine.
 const ANSWER_WITHIN: Duration = Duration::from_secs(120);
 
 pub(crate) const NONCE: Nonce = Nonce(0xabc);
@@ -34,7 +34,7 @@ pub(crate) struct Executor {
     pub(crate) progress: Vec<(u64, u64)>,
     /// How many maps each of its requests asked for.
     pub(crate) wants: Vec<u32>,
-    /// The maps that its next request gets.
+    /// The maps that its next request receives.
     pub(crate) more: Vec<u32>,
 }
 
@@ -84,13 +84,13 @@ impl Executor {
 
 impl Drop for Executor {
     fn drop(&mut self) {
-        // It has ended already, unless the test failed.
+        // The process has ended already, unless the test failed.
         let _killed_or_gone = self.child.kill();
         let _status = self.child.wait();
     }
 }
 
-/// A job on this worker, with its spec and its folder.
+/// A job of this worker, with its spec and its folder.
 pub(crate) struct Job {
     pub(crate) spec: JobSpec,
     pub(crate) scratch: TempDir,
@@ -108,7 +108,7 @@ impl Job {
         Ok(Run { attempt, nonce: NONCE, spec: self.spec.clone(), scratch, work })
     }
 
-    /// Plans; returns the plan's file and the numbers of maps and reduces.
+    /// Plans the job. Returns the plan's file and the numbers of maps and reduces.
     pub(crate) fn plan(&self, executor: &mut Executor) -> Result<(PathBuf, u32, u32)> {
         match executor.run(self.attempt(TaskKind::Plan, 0, Work::Plan)?)? {
             Ok(Done::Plan { plan, splits, reducers, .. }) => Ok((plan, splits, reducers)),
@@ -116,7 +116,7 @@ impl Job {
         }
     }
 
-    /// Runs all maps; returns the sealed outputs and the attempts' numbers for the commit, and adds up their counters.
+    /// Runs all maps, and adds up their counters. Returns the sealed outputs and the attempts' numbers for the commit.
     pub(crate) fn map(
         &self,
         executor: &mut Executor,
@@ -144,7 +144,7 @@ impl Job {
         Ok((outputs, staged))
     }
 
-    /// Runs a whole job; returns the records and bytes that its commit reports.
+    /// Runs a whole job. Returns the records and bytes that its commit reports.
     pub(crate) fn whole(&self, executor: &mut Executor) -> Result<(u64, u64)> {
         let (plan, splits, reducers) = self.plan(executor)?;
         let mut counters = Counters::new();
@@ -152,8 +152,8 @@ impl Job {
         self.finish(executor, (&plan, reducers), maps, counters)
     }
 
-    /// Reduces these outputs and commits, with these numbers of the maps' attempts; returns the records and bytes that the
-    /// commit reports.
+    /// Reduces these outputs and commits, with these numbers of the maps' attempts. Returns the records and bytes that
+    /// the commit reports.
     pub(crate) fn finish(
         &self,
         executor: &mut Executor,
@@ -186,7 +186,7 @@ impl Job {
     }
 }
 
-/// One partition of all map outputs.
+/// Returns one partition of all map outputs.
 pub(crate) fn segments(outputs: &[Option<PathBuf>], partition: u32) -> Result<Vec<SegmentRef>> {
     let mut segments = Vec::new();
     for (map, output) in (0..).zip(outputs) {
@@ -210,7 +210,7 @@ pub(crate) fn describe(job: &str, args: &[&str], folder: &Path) -> Result<Descri
     description(Command::new(executables().join(job)).arg(DESCRIBE_ARG).args(args), folder)
 }
 
-/// As [`describe`], for a user with this umask.
+/// Describes a job like [`describe`], for a user with this umask.
 pub(crate) fn describe_under(
     umask: &str,
     job: &str,

@@ -19,36 +19,36 @@ use rustix::process::{
     setrlimit,
 };
 
-/// Checks for an awaited file before giving up: a minute.
+/// Number of checks for an awaited file before the job gives up, after a minute.
 const LOOKS_MAX: u32 = 3_000;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How much `print` prints, and how much memory `eat` allocates at most, in case a limit does not work.
 const PRINTED_BYTES: usize = 256 << 20;
 const EATEN_BYTES_MAX: usize = 1 << 30;
-/// More than any message between a worker and its master may hold.
+/// Bytes of a text that is longer than any message between a worker and its master may be.
 const TEXT_BYTES: usize = 65 << 20;
-/// Keys of a line `tag`.
+/// Number of keys of a line `tag`.
 const TAGS: u32 = 48;
 
 /// Counts equal lines.
 ///
-/// A line `trouble` misbehaves, `wait NAME` waits in the map until a file exists, `hold NAME` does so in the reduce;
-/// `tag` becomes the keys `tag-0`, `tag-1`, …, each with one random number, the same for all of them.
+/// A line `trouble` makes the job misbehave. `wait NAME` waits in the map until a file exists, and `hold NAME` does so
+/// in the reduce. `tag` becomes the keys `tag-0`, `tag-1`, …, all with the same random number.
 #[derive(Args, Serialize, Deserialize)]
 pub struct Odd {
-    /// What a line `trouble` does, one after the other
+    /// What a line `trouble` does, in this order
     #[arg(long, value_enum, value_delimiter = ',')]
     trouble: Vec<Trouble>,
-    /// The most times that it misbehaves
+    /// Limit on the times that it misbehaves
     #[arg(long, value_name = "N", default_value_t = u32::MAX)]
     times: u32,
-    /// Folder for a file each time, and for the awaited files
+    /// Folder of the awaited files, and of a mark for each time it misbehaves
     #[arg(long, value_name = "DIR", default_value = ".")]
     marks: PathBuf,
     /// Lines that are not counted
     #[arg(long, value_name = "FILE")]
     leave_out: Option<SideFile>,
-    /// Words, kept in several ways
+    /// Words, kept in several collections
     #[arg(long, value_name = "WORDS", value_parser = bag, default_value = "")]
     bag: Bag,
     /// Makes trouble when the value of the job is dropped
@@ -59,7 +59,7 @@ pub struct Odd {
     left_out: Vec<u8>,
 }
 
-/// Words in collections that are written in another order by each process, beside a number that equals no other.
+/// Words in collections that each process serializes in another order, and a number that equals no other.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Bag {
     lengths: HashMap<String, usize>,
@@ -97,13 +97,13 @@ pub enum Trouble {
     RefuseAtLength,
     /// Panics.
     Panic,
-    /// Panics, with such a text.
+    /// Panics, with a text too long for any message.
     PanicAtLength,
     /// Exits with code 0.
     Exit0,
     /// Exits with code 3.
     Exit3,
-    /// Starts a thread that exits with code 3 once the file `leave` is there.
+    /// Starts a thread that exits with code 3 once the file `leave` exists.
     ExitLate,
     /// Dies of SIGSEGV.
     Segfault,
@@ -115,25 +115,25 @@ pub enum Trouble {
     Hang,
     /// Prints almost endlessly.
     Print,
-    /// Allocates more and more memory, and uses it.
+    /// Allocates and uses more and more memory.
     Eat,
     /// Starts a process.
     Fork,
     /// Starts a process that leaves the process group.
     Escape,
-    /// Changes the working folder to one that is removed then.
+    /// Changes the working folder to one that it then removes.
     Wander,
-    /// Starts a process that has a session of its own, no parent, and nothing of this one's environment.
+    /// Starts a process with its own session, no parent, and no variable of this process's environment.
     Daemon,
-    /// The same, and it has closed the descriptors that it inherits.
+    /// Starts such a process, which has also closed the descriptors that it inherits.
     ClosedDaemon,
     /// Sends SIGTERM to its process group.
     TermGroup,
-    /// Exits with code 3 on another thread, and waits for that.
+    /// Exits with code 3 on another thread, and waits for it.
     ExitThread,
-    /// Ends without the C library's hooks, as if all were well.
+    /// Ends with code 0 and without the C library's hooks.
     Vanish,
-    /// Becomes another program, which ends as if all were well.
+    /// Becomes another program, which ends with code 0.
     Become,
     /// Exits with code 0, and runs only the hooks of `quick_exit`.
     QuickExit,
@@ -191,7 +191,7 @@ impl Job for Odd {
 }
 
 impl Odd {
-    /// Whether to misbehave now; a file records each time, even if several processes do so at once.
+    /// Returns whether to misbehave now. A file records each time, even if several processes misbehave at once.
     fn strikes(&self) -> Result<bool> {
         for number in 1..=self.times {
             match File::create_new(self.marks.join(format!("struck-{number}"))) {
@@ -203,7 +203,7 @@ impl Odd {
         Ok(false)
     }
 
-    /// Waits for the file named after these words, if they occur.
+    /// Waits for the file named after these words, if the line begins with them.
     fn wait_for(&self, words: &[u8], line: &[u8]) -> Result {
         let Some(name) = line.strip_prefix(words) else { return Ok(()) };
         let name = String::from_utf8_lossy(name);
@@ -241,7 +241,7 @@ impl Odd {
             }
             Trouble::Abort => std::process::abort(),
             Trouble::Segfault => loop {
-                // The first one only takes away what Rust's runtime has put there to look at it.
+                // The first signal only removes the handler that Rust's runtime has installed.
                 kill_process(getpid(), Signal::SEGV)?;
             },
             Trouble::Deafen => {
@@ -282,7 +282,7 @@ impl Odd {
         Ok(())
     }
 
-    /// Starts a process that starts another with these redirections and ends, and records the other's id.
+    /// Starts a process that starts another one with these redirections and ends. Records the id of the other one.
     fn start_daemon(&self, redirections: &str) -> Result {
         let script = format!("sleep 600 {redirections} & : > \"$0/child-$!\"");
         let mut command = Command::new("env");
@@ -299,7 +299,7 @@ impl Odd {
     }
 }
 
-/// Sleeps for this long.
+/// Sleeps for this time.
 fn pass(time: Duration) {
     let (_never_sends, wait) = channel::<()>();
     let _passed = wait.recv_timeout(time);
@@ -323,17 +323,17 @@ fn overflow(depth: u64) -> u64 {
     overflow(depth + 1) + here[0]
 }
 
-/// Calls a function of the C library that Rust's own does not have.
+/// Calls a function of the C library that Rust's standard library does not have.
 #[expect(unsafe_code, reason = "the function is declared here, as the C library has it")]
 fn quick_exit_well() -> ! {
-    // SAFETY: this is how the C library declares it, and it may be called at any time.
+    // SAFETY: this is the C library's declaration of the function, which may be called at any time.
     unsafe extern "C" {
         safe fn quick_exit(code: i32) -> !;
     }
     quick_exit(0)
 }
 
-/// Lowers the limit of CPU time to one second, and works on several threads until that is over.
+/// Lowers the limit of CPU time to one second, and computes on several threads until the limit is reached.
 fn burn() -> Result {
     let limit = Rlimit { current: Some(1), ..getrlimit(Resource::Cpu) };
     setrlimit(Resource::Cpu, limit)?;

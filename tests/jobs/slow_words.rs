@@ -37,7 +37,7 @@ impl Job for SlowWords {
     }
 }
 
-/// Sleeps for this long.
+/// Sleeps for this many milliseconds.
 fn pass(ms: u64) {
     let (_never_sends, wait) = channel::<()>();
     let _passed = wait.recv_timeout(Duration::from_millis(ms));

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Breach, Law, broken};
 
-/// A combiner over values of one type, given as what folds two of them.
+/// Defines a combiner over values of one type, given the expression that folds two of them.
 macro_rules! combiner {
     ($name:ident of $job:ident, $value:ty, |$acc:ident, $next:ident| $fold:expr) => {
         struct $name;
@@ -124,7 +124,7 @@ job!(Doubling {}, input Lines, value u64, {
     }
 });
 
-/// Counts each value twice, and so on each way through.
+/// Counts each value twice, again on every pass through the combiner.
 struct Twice;
 
 impl Combine<Doubling> for Twice {

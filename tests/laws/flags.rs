@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::broken;
 
-/// A word count with a field of its own.
+/// Defines a word count with a field of its own.
 macro_rules! with_field {
     ($name:ident { $($field:tt)* }) => {
         job!($name { $($field)* }, input Lines, value u64, {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Breach, Law, TEXT, broken, check};
 
-/// A job that counts words in a table, and whose other parts are given.
+/// Defines a job that counts words in a table. The arguments give its other parts.
 macro_rules! gathering {
     ($name:ident, emit $emit:expr, combine $combiner:expr, total $total:expr) => {
         job!($name {
@@ -45,10 +45,10 @@ gathering!(Pieces, emit |_, _| Ok(()), combine Sum, total |counts| counts.len() 
 gathering!(Evicting, emit evict, combine Sum, total |counts| counts.iter().sum());
 gathering!(Forgetful, emit forget, combine Sum, total |counts| counts.iter().sum());
 
-/// Words that the tables hold of jobs that let some go.
+/// Most words that the tables of `Evicting` and `Forgetful` hold.
 const ROOM: usize = 2;
 
-/// Makes room by emitting whatever comes first in the table, which no two tables agree on.
+/// Makes room by emitting the first word in the table, which differs from table to table.
 fn evict(job: &Evicting, out: &mut Emitter<Evicting>) -> Result {
     let mut table = job.table.borrow_mut();
     while table.len() > ROOM {
@@ -59,7 +59,7 @@ fn evict(job: &Evicting, out: &mut Emitter<Evicting>) -> Result {
     Ok(())
 }
 
-/// Makes room, and forgets to emit.
+/// Makes room without emitting the word.
 fn forget(job: &Forgetful, _: &mut Emitter<Forgetful>) -> Result {
     let mut table = job.table.borrow_mut();
     while table.len() > ROOM {

@@ -14,7 +14,7 @@ use super::{Law, TEXT};
 struct WordCount {
     #[arg(long)]
     lowercase: bool,
-    /// Made in `setup`, so that it need not travel.
+    /// Filled in `setup`, so it is not part of the serialized job.
     #[arg(skip)]
     #[serde(skip)]
     stop_words: Vec<String>,
@@ -59,7 +59,8 @@ fn word_count_obeys() {
     assert_eq!(report.unchecked, [(Law::PartitionIsOfKey, "the job uses a built-in partitioner")]);
 }
 
-/// A mean per word length, combined by sum and count; folded in each map task first and emitted in cleanup.
+/// A mean per word length, combined by sum and count. Each map task folds values first, and emits the means in
+/// `cleanup`.
 #[derive(Args, Serialize, Deserialize, Default)]
 struct MeanPlace {
     #[arg(skip)]
@@ -113,7 +114,7 @@ impl Job for MeanPlace {
     }
 
     fn cleanup(&self, out: &mut Emitter<Self>) -> Result {
-        // In the order of a hash map, which does not matter: each key is emitted once.
+        // The order is that of a hash map, which does not matter: each key is emitted once.
         self.gathered.take().into_iter().try_for_each(|(length, mean)| out.emit(length, mean))
     }
 
@@ -147,7 +148,7 @@ fn a_combiner_that_has_nothing_to_combine_is_not_called_checked() {
     assert!(refused.to_string().starts_with("no key of the input has three values"), "{refused}");
 }
 
-/// Secondary sort: what a user did, in the order of time.
+/// A secondary sort: each user's actions in the order of time.
 #[derive(Args, Serialize, Deserialize)]
 struct History {}
 
@@ -179,7 +180,8 @@ impl Job for History {
     }
 }
 
-/// As [`History`], for a reduce that relies on the order of its group, and within a moment on that of the input.
+/// A job like [`History`] whose reduce relies on the order of its group. Within a moment it relies on the order of the
+/// input.
 #[derive(Args, Serialize, Deserialize)]
 struct Path {}
 
@@ -217,7 +219,7 @@ fn secondary_sort_keeps_its_order_and_only_equal_keys_change_theirs() {
     check(Path {}).input(EVENTS).ordered_values().run();
 }
 
-/// Lines with a word, with their file's path; no reduce.
+/// Lines with a word, each with its file's path. There is no reduce.
 #[derive(Args, Serialize, Deserialize)]
 struct Grep {
     #[arg(long)]

@@ -24,7 +24,7 @@ pub mod terasort;
 #[expect(dead_code, reason = "nobody calls its main")]
 pub mod wordcount;
 
-/// The job that these flags ask for.
+/// Returns the job for these flags.
 fn job<J: Job>(flags: &[&str]) -> J {
     let command = J::with_flags(Command::new("job").no_binary_name(true));
     let matches = command.try_get_matches_from(flags).expect("these are the job's flags");
@@ -40,7 +40,7 @@ fn word_count_obeys() {
 fn find_lines_obeys() {
     check(job::<MapOnly<find_lines::FindLines>>(&["-e", "the", "--counts"]))
         .input(super::TEXT)
-        // A line of counts for each task that a file is read by, as it says.
+        // A map task writes one line of counts, so the lines depend on the number of tasks. The job declares that.
         .varying_side(Side::<Json>::new("counts"))
         .run();
 }

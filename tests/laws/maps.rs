@@ -111,7 +111,7 @@ fn maps_that_depend_on_the_split_are_found() {
     }
 }
 
-/// Lines, but a range begins with whatever stands there.
+/// An input of lines that does not skip to the first whole line of a range.
 struct Torn(Source);
 
 impl Input for Torn {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Breach, broken, check};
 
-/// A job whose partitioner is given.
+/// Defines a job with a given partitioner.
 macro_rules! partitioned {
     ($name:ident, $partitioner:expr) => {
         job!($name {
@@ -91,7 +91,7 @@ fn a_partitioner_out_of_range_is_found() {
     );
 }
 
-/// Partitions by the whole key, though it is only grouped by the first letter.
+/// Partitions by the whole key, although groups share only the first letter.
 #[derive(Args, Serialize, Deserialize)]
 struct ByLetter {}
 

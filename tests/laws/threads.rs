@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Breach, broken};
 
 thread_local! {
-    /// Set once, by the thread that starts the job; no other thread sees that.
+    /// The prefix, set only on the thread that starts the job. Other threads do not see it.
     static PREFIX: RefCell<String> = const { RefCell::new(String::new()) };
 }
 

@@ -16,11 +16,11 @@ const THREADS: Side<Tsv> = Side::new("threads");
 const SEEN: Counter = Counter::new("words", "seen");
 
 thread_local! {
-    /// Set by the thread of a test only.
+    /// Whether to count, set only on the thread of a test.
     static COUNTING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A word count that does something beside it in map, cleanup and reduce.
+/// Defines a word count with an additional action in each of map, cleanup and reduce.
 macro_rules! beside {
     ($name:ident, map $map:expr, cleanup $cleanup:expr, reduce $reduce:expr) => {
         job!($name {

@@ -42,7 +42,7 @@ fn unserialized_field_is_found_in_map_and_reduce() {
     check(Longer { than: 0 }).input(TEXT).run();
 }
 
-/// A key that forgets its case when it is read.
+/// A key that is turned into upper case when it is read.
 #[derive(Serialize)]
 struct Loud(String);
 
@@ -79,7 +79,7 @@ fn a_key_that_changes_when_it_is_read_is_found() {
     );
 }
 
-/// A version that is written as text, for people.
+/// A version that is serialized as text, for human readers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Version {
     major: u32,
@@ -120,7 +120,7 @@ fn key_whose_bytes_sort_differently_is_found() {
     assert_eq!(panic.expect_err("it panics").downcast_ref::<String>(), Some(&sentence));
 }
 
-/// A key that is equal to another if they differ in case only.
+/// A key that equals another one if they differ only in case.
 #[derive(Debug, Serialize, Deserialize)]
 struct AnyCase(String);
 

@@ -16,9 +16,9 @@ use gristmill::spec::{InputSpec, JobId, JobSpec, Location, Nonce, WorkerId};
 use tempfile::TempDir;
 use xxhash_rust::xxh3::xxh3_128;
 
-/// As in production.
+/// The lease in production.
 pub(crate) const LEASE_MS: u64 = 3_000;
-/// Machine time after which a test that waits has failed.
+/// Real time after which a waiting test has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A master under test.
@@ -32,7 +32,7 @@ pub(crate) struct Bench {
     is_durable: bool,
 }
 
-/// The least that passes for an executable of this machine.
+/// Returns the smallest file that is accepted as an executable of this machine.
 pub(crate) fn elf() -> Vec<u8> {
     let machine: u16 = if cfg!(target_arch = "aarch64") { 183 } else { 62 };
     let mut bytes = b"\x7fELF\x02\x01".to_vec();
@@ -80,16 +80,16 @@ impl Bench {
         Self { master, manual, folder, log, options, nonces, is_durable: false }
     }
 
-    /// A master that keeps its state.
+    /// Starts a master that keeps its state on disk.
     pub(crate) async fn durable() -> Self {
         let mut bench = Self::new();
-        // The first master was one in memory; a new one begins in an empty folder.
+        // The first master was in memory. The new one starts in an empty folder.
         std::fs::remove_dir_all(&bench.options.data).unwrap();
         bench.start().await;
         bench
     }
 
-    /// Ends the master, and starts it again with its folder.
+    /// Stops the master, and starts it again with the same folder.
     pub(crate) async fn restart(&mut self) {
         self.master.close().await;
         self.start().await;
@@ -113,7 +113,7 @@ impl Bench {
         self.is_durable = true;
     }
 
-    /// Lets time pass as it does for a master that is well.
+    /// Lets time pass as on a healthy master.
     pub(crate) async fn pass(&self, ms: u64) {
         for _ in 0..ms.div_ceil(100) {
             self.settled().await;
@@ -123,19 +123,20 @@ impl Bench {
         }
     }
 
-    /// Waits until all that was proposed is agreed on: by something that is refused, and comes behind it.
+    /// Waits until everything that was proposed is agreed on: it sends a command that is refused, and that is handled
+    /// after all others.
     async fn settled(&self) {
         if self.is_durable {
             assert!(self.master.drain(WorkerId(u64::MAX)).await.is_err());
         }
     }
 
-    /// What comes without any time passing.
+    /// Returns an answer that must come without any time passing.
     pub(crate) async fn at_once<T>(&self, answer: impl Future<Output = T>) -> T {
         tokio::time::timeout(PATIENCE, answer).await.expect("answered without time passing")
     }
 
-    /// What comes within a few leases.
+    /// Returns an answer that must come within ten leases.
     pub(crate) async fn in_time<T>(&self, answer: impl Future<Output = T>) -> T {
         let mut answer = pin!(answer);
         for _ in 0..LEASE_MS / 10 {
@@ -148,7 +149,7 @@ impl Bench {
         panic!("not answered within ten leases");
     }
 
-    /// Whether something is still not there after everybody had a turn.
+    /// Returns whether an answer is still outstanding after every task had a turn.
     pub(crate) async fn is_held<T>(&self, answer: &mut tokio::task::JoinHandle<T>) -> bool {
         for _ in 0..20 {
             tokio::task::yield_now().await;
@@ -164,7 +165,7 @@ impl Bench {
         digest
     }
 
-    /// A submission with its artifacts put.
+    /// Returns a submission whose artifacts are uploaded.
     pub(crate) async fn submission(&self, id: &str, spec: JobSpec) -> Submit {
         let executable = self.put(&elf()).await;
         let spec_digest = self.put(&bincode::serialize(&spec).unwrap()).await;
@@ -199,7 +200,7 @@ impl Bench {
     }
 }
 
-/// The class of a refusal, as exit codes have it.
+/// Returns the class of a refusal, which corresponds to an exit code.
 pub(crate) fn class<T: std::fmt::Debug>(answer: Result<T, Refusal>) -> &'static str {
     match answer {
         Ok(_) => "ok",

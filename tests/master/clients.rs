@@ -28,7 +28,7 @@ async fn a_repeated_submission_is_the_same_job() {
     assert_eq!(bench.master.list().await.unwrap().len(), 2);
 }
 
-/// A `HashSet` among the flags is written in another order each time.
+/// A `HashSet` among the flags is serialized in a different order each time.
 #[tokio::test]
 async fn repeated_submission_is_the_same_job_whatever_the_order_of_its_flags_bytes() {
     let bench = Bench::new();
@@ -68,7 +68,7 @@ async fn invalid_submissions_are_refused_with_a_reason() {
             Box::new(|request| request.spec.side_files = vec![side_file(Digest(1))]),
             "the side file 00000000000000000000000000000001 has not been uploaded\nhint: send it first",
         ),
-        (Box::new(move |request| request.executable = text), "not with an ELF header"),
+        (Box::new(move |request| request.executable = text), "a complete ELF header"),
     ];
     for (twist, expected) in table {
         let mut request = bench.submission("x", spec("/out/x")).await;
@@ -128,7 +128,7 @@ async fn history_is_bounded_and_takes_its_artifacts_along() {
     assert_eq!((lines.len(), lines[0].id), (HISTORY_JOBS_MAX, JobId(1 + surplus)));
     assert_eq!(class(bench.master.status(JobId(1), 0).await), "not found");
 
-    // What nobody names is kept for an hour, for it may be about to be named.
+    // An unreferenced artifact is kept for an hour, because a submission may be about to name it.
     let folder = bench.folder.path().join("data/artifacts");
     let exists = |digest: Digest| folder.join(digest.to_string()).exists();
     let kept = [request.spec_digest, request.executable, side_files[1]];

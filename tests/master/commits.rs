@@ -8,11 +8,11 @@ use gristmill::spec::{About, AttemptId, Cause, Failure};
 use crate::bench::Bench;
 use crate::fake::{Fake, run_until};
 
-/// Attempts that a test lets fail where there is no limit: more than any limit.
+/// Number of attempts that a test lets fail to show that there is no limit: higher than any limit.
 const MANY: u32 = 40;
 
-/// Runs a job whose commits fail like this, `most` times at most; the next one succeeds. Returns how many failed, and the
-/// job's status at the end.
+/// Runs a job whose commits fail like this, at most `most` times; the next one succeeds. Returns how many failed, and
+/// the job's status at the end.
 async fn commits_that_fail(failure: Failure, most: u32) -> (u32, JobStatus) {
     let bench = Bench::new();
     let job = bench.submit("a").await;

@@ -11,10 +11,10 @@ use gristmill::spec::{AttemptId, Counters, JobId, Volume, WorkerId};
 
 use crate::bench::Bench;
 
-/// Maps and reduces of every job here.
+/// Maps and reduces of each job in these tests.
 pub(crate) const MAPS: u32 = 3;
 pub(crate) const REDUCES: u32 = 2;
-/// The map that leaves nothing in staging.
+/// The map that stages no output.
 const UNSTAGED: u32 = 1;
 
 pub(crate) struct Fake {
@@ -26,11 +26,11 @@ pub(crate) struct Fake {
     pub(crate) work: BTreeMap<AttemptId, OrderWork>,
     pub(crate) jobs: BTreeSet<JobId>,
     pub(crate) is_draining: bool,
-    /// Reduces of the plans that it makes; of a map-only job, none.
+    /// Number of reduces in the plans that it makes; 0 for map-only jobs.
     pub(crate) reduces: u32,
 }
 
-/// As a first-time worker says it.
+/// Returns the registration of a new worker.
 pub(crate) fn register(incarnation: u128, slots: u32) -> Register {
     Register {
         incarnation,
@@ -45,7 +45,7 @@ pub(crate) fn register(incarnation: u128, slots: u32) -> Register {
     }
 }
 
-/// The same for the same map, whichever attempt makes it.
+/// Returns the digest of a map's output, which is the same for all attempts at one map.
 pub(crate) fn digest(attempt: AttemptId) -> u64 {
     100 + u64::from(attempt.task.index)
 }
@@ -68,7 +68,7 @@ impl Fake {
         }
     }
 
-    /// The same process introduces itself again, with these outputs.
+    /// Registers the same process again, with these outputs.
     pub(crate) async fn again(&mut self, bench: &Bench, outputs: Vec<HeldOutput>) {
         let mut request = register(self.incarnation, self.slots);
         request.worker = Some(self.id);
@@ -95,7 +95,7 @@ impl Fake {
         }
     }
 
-    /// Polls and does as it is told, but finishes nothing.
+    /// Polls and starts or drops attempts as assigned, but finishes none.
     pub(crate) async fn poll(&mut self, bench: &Bench) -> Result<Orders, Refusal> {
         let message = self.message();
         let orders = bench.in_time(bench.master.poll(message)).await?;
@@ -103,7 +103,7 @@ impl Fake {
         Ok(orders)
     }
 
-    /// The same, for an answer that must not wait.
+    /// Polls like [`Fake::poll`], for an answer that must come at once.
     pub(crate) async fn poll_at_once(&mut self, bench: &Bench) -> Orders {
         let message = self.message();
         let orders = bench.at_once(bench.master.poll(message)).await.unwrap();
@@ -126,7 +126,7 @@ impl Fake {
         self.jobs.extend(orders.attempts.iter().map(|order| order.attempt.task.job));
     }
 
-    /// Says of an attempt that it has done what it was told to.
+    /// Marks an attempt as successfully finished.
     pub(crate) async fn finish(&mut self, bench: &Bench, attempt: AttemptId) {
         let mut counters = Counters::new();
         counters.add("Words", "seen", 10);
@@ -163,7 +163,7 @@ impl Fake {
     }
 }
 
-/// Has these workers do all they are told until the job has ended; gives the states that it was in.
+/// Lets these workers do all assigned work until the job has ended. Returns the states that the job was in.
 pub(crate) async fn run(bench: &Bench, workers: &mut [Fake], job: JobId) -> Vec<State> {
     let mut states = vec![bench.state(job).await];
     for _ in 0..100 {
@@ -182,7 +182,7 @@ pub(crate) async fn run(bench: &Bench, workers: &mut [Fake], job: JobId) -> Vec<
     panic!("{job} has not ended: {states:?}, {:?}", bench.status(job).await);
 }
 
-/// Has one worker of one slot go on until it holds an attempt at this task.
+/// Lets a worker with one slot continue until it holds an attempt at this task.
 pub(crate) async fn run_until(bench: &Bench, worker: &mut Fake, task: &str) -> AttemptId {
     for _ in 0..100 {
         worker.poll(bench).await.unwrap();

@@ -18,7 +18,7 @@ use crate::bench::class;
 
 const CLUSTER: u128 = 0xc1;
 
-/// The masters by their addresses, and those that say nothing of artifacts.
+/// The masters by address, and those that do not answer requests about artifacts.
 #[derive(Clone, Default)]
 struct Fellows {
     masters: Arc<Mutex<BTreeMap<String, Master>>>,

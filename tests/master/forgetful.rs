@@ -19,7 +19,7 @@ use crate::bench::{Bench, elf, spec};
 struct Forgetful {
     master: Master,
     artifacts: PathBuf,
-    /// Times that what was sent is lost.
+    /// How many more submissions lose their artifacts.
     left: AtomicU64,
 }
 

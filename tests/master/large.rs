@@ -13,18 +13,18 @@ use gristmill::spec::{Counters, HotKey, JobId, Usage, Volume};
 use crate::bench::Bench;
 use crate::fake::Fake;
 
-/// As the paper's large jobs.
+/// The size of the large jobs in the MapReduce paper.
 const MAPS: u32 = 200_000;
 const REDUCES: u32 = 5_000;
-/// More of them than a timeline has rows for.
+/// More workers than a timeline has rows.
 const WORKERS: u128 = 50;
 const SLOTS: u32 = 100;
-/// As many as a job may have, about.
+/// About as many counters as a job may have.
 const COUNTERS: u32 = 500;
-/// What a page may have.
+/// Limit on the bytes of a page.
 const PAGE_BYTES_MAX: usize = 300_000;
 
-/// Does as a worker is told, at once.
+/// Finishes all attempts of a worker at once.
 async fn finish(bench: &Bench, worker: &mut Fake) {
     for attempt in worker.attempts() {
         let mut counters = Counters::new();
@@ -59,11 +59,11 @@ async fn finish(bench: &Bench, worker: &mut Fake) {
     }
 }
 
-/// Has workers go on until so many maps and reduces are done.
+/// Lets the workers continue until this many maps and reduces are done.
 async fn go_on(bench: &Bench, workers: &mut [Fake], job: JobId, maps: u32, reduces: u32) {
     loop {
         for worker in &mut *workers {
-            // Who has nothing to say and is to do nothing would be kept waiting.
+            // A worker with no report and no assignment would have to wait for its answer.
             if !worker.held.is_empty() || !bench.master.held(worker.id).unwrap().attempts.is_empty()
             {
                 finish(bench, worker).await;
@@ -77,7 +77,7 @@ async fn go_on(bench: &Bench, workers: &mut [Fake], job: JobId, maps: u32, reduc
     }
 }
 
-/// Asks for a page; gives its bytes, and how long that took.
+/// Requests a page. Returns its bytes and how long the request took.
 fn get(address: &str, path: &str) -> (String, Duration) {
     let clock = Clock::system();
     let begun = clock.now();
@@ -92,7 +92,7 @@ fn get(address: &str, path: &str) -> (String, Duration) {
     (page, clock.now() - begun)
 }
 
-/// Asks on another thread, since the master goes on with this one.
+/// Requests a page on another thread, since the master runs on this one.
 async fn page(address: &str, path: &'static str) -> (String, Duration) {
     let address = address.to_string();
     tokio::task::spawn_blocking(move || get(&address, path)).await.unwrap()

@@ -32,7 +32,8 @@ async fn a_silent_worker_is_lost_after_its_lease_and_its_attempts_run_elsewhere(
     other.poll_at_once(&bench).await;
     assert_eq!(other.names(), ["j1/p0#2"]);
 
-    // The zombie wakes up and reports: it is refused, comes back as itself, and drops its attempt.
+    // The zombie wakes up and reports: its report is refused, it registers again under its own id, and drops its
+    // attempt.
     zombie.finish(&bench, plan).await;
     assert_eq!(class(zombie.poll(&bench).await), "not found");
     zombie.again(&bench, Vec::new()).await;

@@ -13,13 +13,13 @@ async fn locate(bench: &Bench, job: JobId, since: u64) -> Located {
     bench.at_once(bench.master.locate(Locate { job, since })).await.unwrap()
 }
 
-/// Each map that is named, and the attempt whose output is there.
+/// Returns each map that is listed, and the attempt whose output is available, if any.
 fn places(located: &Located) -> Vec<(u32, Option<u32>)> {
     let place = |change: &LocatedMap| (change.map, change.at.as_ref().map(|at| at.0));
     located.changes.iter().map(place).collect()
 }
 
-/// A worker that has made all map outputs, and another one that holds a reduce.
+/// Returns a worker that has made all map outputs, and another one that holds a reduce.
 async fn mapped(bench: &Bench) -> (JobId, Fake, Fake) {
     let job = bench.submit("a").await;
     let mut maker = Fake::new(bench, 1, 1).await;
@@ -71,7 +71,7 @@ async fn a_worker_that_comes_back_brings_its_outputs_back() {
         digest,
     };
     let right = |map| digest(job.task(TaskKind::Map, map).attempt(1));
-    // Of the second the digest is wrong, the third is of another job that had this id.
+    // The digest of the second output is wrong. The third output belongs to another job that had the same id.
     let outputs = vec![output(0, right(0), 1), output(1, 0, 1), output(2, right(2), 99)];
     worker.again(&bench, outputs).await;
     let located = locate(&bench, job, known).await;
@@ -79,7 +79,7 @@ async fn a_worker_that_comes_back_brings_its_outputs_back() {
     worker.held.clear();
     let states = run(&bench, &mut [worker], job).await;
     assert_eq!(states.last(), Some(&State::Succeeded));
-    // Two maps ran again, and the reduce; the first map was never started again.
+    // Two maps and the reduce ran again. The first map was never started again.
     assert_eq!(bench.job_counter(job, "attempts_rerun").await, 3);
 }
 
@@ -112,7 +112,7 @@ async fn an_output_that_two_attempts_miss_is_made_again() {
     reducer.held.insert(reduce, fetch_failed(1, &maker, job, false));
     reducer.poll_at_once(&bench).await;
     assert_eq!(bench.state(job).await, State::Reducing, "once may be the wire");
-    // The second attempt waits for a worker on which none has failed.
+    // The second attempt waits for a worker on which no attempt at its task has failed.
     maker.finish_all(&bench).await;
     let again = reduce.task.attempt(2);
     let complaint = fetch_failed(1, &maker, job, false);

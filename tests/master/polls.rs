@@ -64,7 +64,7 @@ async fn order_names_everything_its_attempt_needs() {
     let OrderWork::Commit { maps, reduces, counters, .. } = &worker.work[&commit] else {
         panic!("{:?}", worker.work[&commit]);
     };
-    // The map in the middle has left nothing in staging.
+    // The map in the middle has staged no output.
     assert_eq!((maps.as_slice(), reduces.as_slice()), ([1, 0, 1].as_slice(), [1, 1].as_slice()));
     assert_eq!(counters.get("Words", "seen"), u64::from(10 * (1 + MAPS + REDUCES)));
 }
@@ -87,7 +87,7 @@ async fn lost_answers_and_repeated_polls_change_nothing() {
     let job = bench.submit("a").await;
     let mut worker = Fake::new(&bench, 1, 2).await;
     for _ in 0..30 {
-        // The answer to this one never arrives, and the request arrives twice.
+        // The answer to this poll never arrives, and the poll arrives twice.
         let lost = worker.message();
         bench.in_time(bench.master.poll(lost.clone())).await.unwrap();
         bench.in_time(bench.master.poll(lost)).await.unwrap();
@@ -189,7 +189,7 @@ async fn two_jobs_share_the_workers() {
     assert!(lines.iter().all(|line| line.state == State::Succeeded));
 }
 
-/// Lets time pass until a worker is given an attempt at a task that rests.
+/// Lets time pass until a worker receives an attempt at a task that pauses.
 async fn rest(bench: &Bench, worker: &mut Fake, attempt: AttemptId) {
     for _ in 0..20 {
         if worker.attempts().contains(&attempt) {
@@ -204,7 +204,7 @@ async fn rest(bench: &Bench, worker: &mut Fake, attempt: AttemptId) {
 async fn a_failing_task_is_tried_again_and_then_fails_the_job() {
     let bench = Bench::new();
     let job = bench.submit("a").await;
-    // While the task pauses, no other task may take its slot for good.
+    // The worker has enough slots that no other task can occupy the last one while this task pauses.
     let mut worker = Fake::new(&bench, 1, 8).await;
     let mut attempt = run_until(&bench, &mut worker, "j1/m0").await;
     for number in 1..=4 {
@@ -215,7 +215,7 @@ async fn a_failing_task_is_tried_again_and_then_fails_the_job() {
         worker.poll_at_once(&bench).await;
         attempt = attempt.task.attempt(number + 1);
         if number < 4 {
-            // From the second failure on the task pauses.
+            // The task pauses after its second and each later failure.
             rest(&bench, &mut worker, attempt).await;
         }
     }
@@ -252,7 +252,7 @@ async fn a_report_that_cannot_be_true_fails_its_attempt() {
     worker.poll_at_once(&bench).await;
     assert_eq!(worker.names(), ["j1/p0#2"]);
 
-    // Zero reduces are none that a job with a reduce can have.
+    // Zero reduces are invalid for a job that has a reduce.
     let stored = bench.put(b"the plan").await;
     let counters = Default::default();
     let planned =
@@ -274,7 +274,7 @@ async fn publishing_that_fails_is_tried_again_after_a_pause() {
     worker.held.insert(commit, HeldState::Failed { failure, lost: Vec::new() });
     let orders = worker.poll_at_once(&bench).await;
     assert!(orders.attempts.is_empty(), "it waits: {orders:?}");
-    // Setting the machine's time does not make it wait for longer.
+    // Setting back the machine's time does not prolong the pause.
     bench.manual.set_back(Duration::from_secs(3_600));
     let status = bench.status(job).await;
     assert_eq!(status.state, State::Committing);

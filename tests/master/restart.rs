@@ -11,7 +11,7 @@ async fn running_attempts_continue_after_a_restart() {
     let mut bench = Bench::durable().await;
     let job = bench.submit("a").await;
     let mut workers = [Fake::new(&bench, 1, 1).await];
-    // In each phase there is a restart, while some attempt is under way.
+    // The master restarts in each phase, while an attempt is running.
     for task in ["j1/p0", "j1/m1", "j1/r0", "j1/c0"] {
         let attempt = run_until(&bench, &mut workers[0], task).await;
         let before = bench.status(job).await;
@@ -24,7 +24,7 @@ async fn running_attempts_continue_after_a_restart() {
         workers[0].poll(&bench).await.unwrap();
         assert!(workers[0].attempts().contains(&attempt), "{task} is still wanted");
     }
-    // It ended while there was no master, and is told to the next one.
+    // The attempt ended while there was no master, and the worker reports it to the next one.
     workers[0].finish_all(&bench).await;
     bench.restart().await;
     run(&bench, &mut workers, job).await;

@@ -8,7 +8,7 @@ use gristmill::spec::{AttemptId, Cause, Counters, Failure, JobId, TaskKind, Volu
 use crate::bench::{Bench, spec};
 use crate::fake::{Fake, digest, run, run_until};
 
-/// Polls of a worker in which its job must fail: more than its attempts and their pauses take.
+/// Polls within which the job must fail: more than its attempts and their pauses take.
 const POLLS_MAX: u32 = 1_000;
 
 /// Submits a job without a reduce.
@@ -23,10 +23,10 @@ fn mapped(attempt: AttemptId, is_staged: bool) -> HeldState {
     HeldState::Mapped { joined: 0, digest: digest(attempt), bytes: 1, is_staged, counters, volume }
 }
 
-/// What a worker reports of a map instead of its end.
+/// Returns the false state that a worker reports for a map instead of its end.
 type Lie = fn(AttemptId) -> HeldState;
 
-/// The failure of a job whose only worker always reports this of its maps.
+/// Returns the failure of a job whose only worker always reports this state for its maps.
 async fn fails_of(lie: Lie) -> Failure {
     let bench = Bench::new();
     let job = map_only(&bench).await;
@@ -80,7 +80,7 @@ async fn map_of_map_only_job_without_staged_output_is_refused() {
     }
 }
 
-/// A map of a job with reduces has staged output if it has side outputs; the commit then expects it.
+/// A map of a job with reduces has staged output only if it has side outputs. The commit expects it then.
 #[tokio::test]
 async fn map_of_job_with_reduces_may_have_staged_output_or_not() {
     for is_staged in [false, true] {

@@ -1,4 +1,4 @@
-//! The staging folder of an unsuccessful job is swept once no attempt can write to it.
+//! The staging folder of an unsuccessful job is swept as soon as no attempt can write to it.
 
 use gristmill::rpc::jobs::{Jobs, State};
 use gristmill::rpc::workers::{HeldState, OrderWork};
@@ -40,7 +40,7 @@ async fn kill_reports_the_jobs_state() {
     assert!(workers[0].poll(&bench).await.unwrap().attempts.is_empty(), "it had left nothing");
     let done = bench.submit("b").await;
     run_until(&bench, &mut workers[0], "j2/c0").await;
-    // Its commit runs: the job is cancelled only if that publishes nothing.
+    // The commit of this job runs, so the job is cancelled only if the commit publishes nothing.
     assert_eq!(class(bench.master.kill(done).await), "ok");
     run(&bench, &mut workers, done).await;
     assert_eq!(class(bench.master.kill(done).await), "limit");
@@ -62,7 +62,7 @@ async fn a_sweep_is_tried_until_it_is_done() {
     let second = run_until(&bench, &mut worker, "j1/c1").await;
     assert_eq!(second.number, 2);
 
-    // Its worker is lost with it.
+    // The worker of the second attempt is lost, and the attempt with it.
     bench.pass(LEASE_MS).await;
     let mut other = Fake::new(&bench, 2, 1).await;
     let third = run_until(&bench, &mut other, "j1/c1").await;

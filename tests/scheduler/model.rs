@@ -9,13 +9,13 @@ use gristmill::scheduler::{
 };
 use gristmill::spec::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
 
-/// Only what the owner was told, and what it did.
+/// A model that knows only what the scheduler's owner was told, and what the owner did.
 #[derive(Default)]
 pub(super) struct Model {
     pub(super) scheduler: Scheduler,
     pub(super) observed: Observed,
     pub(super) now_ms: u64,
-    /// Every command with its time and answer, to be applied a second time at the end.
+    /// Every command with its time and effects. They are applied a second time at the end.
     pub(super) log: Vec<(u64, Command, Vec<Effect>)>,
     workers: BTreeMap<WorkerId, u32>,
     pub(super) incarnations: BTreeMap<WorkerId, u64>,
@@ -28,13 +28,13 @@ pub(super) struct Model {
     counted: BTreeMap<TaskId, u64>,
     ended: BTreeMap<JobId, JobState>,
     map_only: BTreeSet<JobId>,
-    /// What a caller knows that has only ever asked for changes.
+    /// What a caller that only asks for changes knows about outputs.
     located: BTreeMap<JobId, (Cursor, BTreeMap<u32, AttemptId>)>,
     pub(super) jobs: u64,
 }
 
 impl Model {
-    /// Applies a command, follows its effects and checks all that must hold.
+    /// Applies a command, follows its effects, and checks all invariants.
     pub(super) fn apply(&mut self, command: impl Into<Command>) -> bool {
         let command = command.into();
         let before = self.scheduler.clone();
@@ -51,7 +51,7 @@ impl Model {
         true
     }
 
-    /// What an accepted command means to its sender.
+    /// Updates the model with an accepted command.
     fn note(&mut self, command: &Command, before: &Scheduler) {
         match command {
             Command::RegisterWorker(RegisterWorker {
@@ -117,13 +117,13 @@ impl Model {
         }
     }
 
-    /// The maps that have joined a task.
+    /// Returns the maps that have joined a task.
     fn joined_tasks(&self, task: TaskId) -> Vec<TaskId> {
         let joined = self.scheduler.job(task.job).map(|job| job.joined(task)).unwrap_or_default();
         joined.iter().map(|&map| task.job.task(TaskKind::Map, map)).collect()
     }
 
-    /// The same with the numbers under which they know an attempt that has won for all of them.
+    /// Returns the maps that have joined a winning attempt's task, each with its own number for that attempt.
     fn joined_attempts(&self, winner: AttemptId) -> Vec<(TaskId, AttemptId)> {
         let job = self.scheduler.job(winner.task.job).expect("it has won");
         let own = |task: TaskId| {
@@ -138,7 +138,7 @@ impl Model {
         self.workers.remove(&worker);
         self.incarnations.remove(&worker);
         self.running.retain(|_, on| *on != worker);
-        // Map outputs there are gone while a reduce needs them; other wins are final.
+        // Outputs there are lost if they belong to maps that a reduce still needs. Other successes are final.
         let gone: Vec<_> = self
             .won
             .iter()
@@ -196,7 +196,7 @@ impl Model {
         }
     }
 
-    /// Says whether an attempt could start somewhere.
+    /// Checks the workers. Returns whether an attempt could start somewhere.
     fn check_workers(&self) -> bool {
         let (mut has_room, mut usable, mut excluded) = (false, 0, 0);
         for worker in self.scheduler.workers() {
@@ -262,7 +262,7 @@ impl Model {
         assert_eq!(job.held_slots() as usize, held.len());
     }
 
-    /// A map that has joined another stands where that one does.
+    /// Checks that a map that has joined another one is in the same state as that one.
     fn check_joined(&self, job: &Job, task: TaskId, found: &Task) {
         let leader = job.leader(task).expect("it has joined one");
         let leader = TaskId { index: leader, ..task };
@@ -270,7 +270,7 @@ impl Model {
         let leads = job.task(leader).expect("it was started");
         assert_eq!(job.leader(leader), None, "{leader} leads");
         assert_eq!(found.state(), leads.state(), "{task} and {leader}");
-        // Both know the same attempts, since it has joined, if by other numbers.
+        // Both know the same attempts since the map joined, though under different numbers.
         let last = |found: &Task, task: TaskId| job.runs_as(task.attempt(found.started()));
         assert_eq!(last(found, task), last(leads, leader), "{task} and {leader}");
         let winner = |found: &Task, task: TaskId| {
@@ -280,7 +280,7 @@ impl Model {
         assert_eq!(winner(found, task), winner(leads, leader), "{task} and {leader}");
     }
 
-    /// A caller that follows the changes, three at a time, knows exactly the existing outputs.
+    /// Checks that a caller that follows the changes, three at a time, knows exactly the existing outputs.
     fn check_locations(&mut self, id: JobId) {
         let (cursor, known) = self.located.entry(id).or_default();
         loop {

@@ -15,14 +15,14 @@ use gristmill::spec::{
 use model::Model;
 use proptest::prelude::*;
 
-/// Steps after which jobs whose attempts all complete must have ended.
+/// Steps within which all jobs must have ended if all their attempts complete.
 const STEPS_MAX: usize = 10_000;
 
-/// One random step: what to do and, of several, to which.
+/// A random step: the action, and the choice of its object.
 type Step = (u8, usize);
 
 impl Model {
-    /// One random step.
+    /// Takes one random step.
     fn step(&mut self, (what, pick): Step) {
         let attempts: Vec<_> = self.running.keys().copied().collect();
         let attempt = (!attempts.is_empty()).then(|| attempts[pick % attempts.len()]);
@@ -126,20 +126,20 @@ impl Model {
         }
     }
 
-    /// Everything that was ever written on a worker.
+    /// Returns all last map outputs that were written on a worker.
     fn written_on(&self, worker: WorkerId) -> Vec<HeldOutput> {
         let here = self.last_maps.values().filter(|(_, on, _)| *on == worker);
         here.map(|&(attempt, _, digest)| HeldOutput { attempt, digest }).collect()
     }
 
-    /// A worker says that it still has all that.
+    /// Lets a worker report that it still has all these outputs.
     fn restore(&mut self, worker: WorkerId) {
         let Some(&incarnation) = self.incarnations.get(&worker) else { return };
         let outputs = self.written_on(worker);
         self.apply(RestoreOutputs { worker, incarnation, outputs });
     }
 
-    /// Time goes on, some attempts show progress, and the leader proposes what it thinks fit.
+    /// Lets time pass and some attempts make progress, and applies what the leader then proposes.
     fn watch(&mut self, pick: usize) {
         self.now_ms += pick as u64 % 90_000;
         self.observed.follow(&self.scheduler, self.now_ms);
@@ -154,7 +154,7 @@ impl Model {
         }
     }
 
-    /// Sends an earlier command once more: of all that must not be taken twice, none may be.
+    /// Sends an earlier command once more. Commands that must not be accepted twice must be refused.
     fn replay(&mut self, pick: usize) {
         if let Some((_, command, _)) = self.log.get(pick % self.log.len().max(1)) {
             let is_unique = match command {
@@ -180,9 +180,10 @@ impl Model {
         let mut counters = Counters::new();
         counters.add("g", "n", pick as u64 % 10);
         if attempt.task.kind != TaskKind::Plan {
-            // Once in a while a map gives other output than the last time.
+            // Sometimes a map gives other output than the last time.
             let digest = Some(u64::from(pick.is_multiple_of(8)));
-            // Once in a while it did not hear of the last maps that have joined it, unless it makes again what has won.
+            // Sometimes the attempt has not heard of the last map that joined it, unless it repeats a map that has
+            // succeeded.
             let misses = !self.last_maps.contains_key(&attempt.task) && pick.is_multiple_of(5);
             let joined = self.joined(attempt).saturating_sub(u32::from(misses));
             let done = self.apply(Complete {
@@ -197,7 +198,7 @@ impl Model {
             return;
         }
         let splits = pick as u32 % 6;
-        // Whatever was asked for, one of these is right.
+        // One of these numbers of reducers is right for any submission.
         let accepted = (0..4).any(|reducers| {
             self.apply(PlanDone {
                 attempt,
@@ -210,20 +211,20 @@ impl Model {
         assert!(accepted);
     }
 
-    /// How many maps have joined an attempt.
+    /// Returns how many maps have joined an attempt.
     fn joined(&self, attempt: AttemptId) -> u32 {
         let job = self.scheduler.job(attempt.task.job);
         job.map_or(0, |job| job.joined(attempt.task).len() as u32)
     }
 
-    /// Whether it is a reduce that has something left to fetch.
+    /// Returns whether an attempt is a reduce that still has outputs to fetch.
     fn waits_for_maps(&self, attempt: AttemptId) -> bool {
         let maps = self.scheduler.job(attempt.task.job).map(|job| job.progress(TaskKind::Map));
         attempt.task.kind == TaskKind::Reduce && maps.is_some_and(|maps| maps.done < maps.total)
     }
 
-    /// From here on a worker stays and attempts complete as soon as they can, so every job must
-    /// end; if all that runs waits for maps that do not run, it never will.
+    /// Finishes all jobs: at least one worker stays alive, and attempts complete as soon as they can. Every job must
+    /// end, which fails if all running attempts wait for maps that do not run.
     fn finish(&mut self) {
         if self.scheduler.workers().all(|worker| worker.state != WorkerState::Alive) {
             let (worker, incarnation) = (WorkerId(99), 1);
@@ -245,7 +246,7 @@ impl Model {
                 self.complete(attempt, 3);
                 continue;
             }
-            // Tasks may rest after failures.
+            // Tasks may pause after failures.
             let before = self.log.len();
             (0..2).for_each(|_| self.watch(20_000));
             if self.log.len() == before {
@@ -273,7 +274,7 @@ proptest! {
 
         let mut replica = Scheduler::new();
         for (number, (at_ms, command, effects)) in model.log.into_iter().enumerate() {
-            // A replica that starts from a snapshot behaves like any other.
+            // A replica that starts from a snapshot must behave like any other.
             if number % 64 == 63 {
                 let snapshot = bincode::serialize(&replica).unwrap();
                 replica = bincode::deserialize(&snapshot).unwrap();
@@ -286,7 +287,7 @@ proptest! {
     #[test]
     fn reduces_that_wait_never_keep_the_maps_they_wait_for_from_running(
         slots in 1u32..5,
-        // With early reduces, or without.
+        // Jobs with early reduces, and jobs without.
         jobs in prop::collection::vec(prop::sample::select(vec![1, 3]), 1..4),
         steps in prop::collection::vec(any::<Step>(), 0..100)
     ) {

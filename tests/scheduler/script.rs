@@ -33,7 +33,7 @@ use gristmill::spec::{
 
 use crate::Result;
 
-/// All that a script works on.
+/// Everything that a script works on.
 #[derive(Default)]
 struct Stage {
     scheduler: Scheduler,
@@ -42,7 +42,7 @@ struct Stage {
     cursor: Cursor,
 }
 
-/// The script with what follows from its commands now.
+/// Runs a script. Returns it with the effects that its commands have now.
 pub(crate) fn run(script: &str) -> Result<String> {
     let mut stage = Stage::default();
     let mut blocks = Vec::new();
@@ -64,7 +64,7 @@ pub(crate) fn run(script: &str) -> Result<String> {
 }
 
 impl Stage {
-    /// Does what one line says and tells what follows.
+    /// Executes one line of a script, and returns its effects.
     fn step(&mut self, words: &[&str]) -> Result<String> {
         let scheduler = &self.scheduler;
         Ok(match words {
@@ -133,7 +133,7 @@ impl Stage {
         Ok(told)
     }
 
-    /// What has changed since this was asked last.
+    /// Returns the changes of output locations since the last call.
     fn locations(&mut self, job: JobId) -> Result<String> {
         let Some(moved) = self.scheduler.locations(job, self.cursor, usize::MAX) else {
             return Ok("not needed\n".to_string());
@@ -202,7 +202,7 @@ fn command(words: &[&str]) -> Result<Command> {
     })
 }
 
-/// Map outputs that a worker holds.
+/// Returns the map outputs that these words list.
 fn held_outputs(words: &[&str]) -> Result<Vec<HeldOutput>> {
     let outputs = words.iter().filter(|word| word.starts_with('j')).map(|word| {
         let (attempt, digest) = word.split_once('=').ok_or("attempt=digest")?;
@@ -211,7 +211,7 @@ fn held_outputs(words: &[&str]) -> Result<Vec<HeldOutput>> {
     outputs.collect()
 }
 
-/// The commands about one attempt.
+/// Returns the command about one attempt.
 fn of_attempt(name: &str, subject: &str, rest: &[&str]) -> Result<Command> {
     let attempt = subject.parse()?;
     Ok(match name {
@@ -279,12 +279,12 @@ fn submit(subject: &str, rest: &[&str]) -> Result<Submit> {
     })
 }
 
-/// The value of `memory=MIB` in bytes; 0 without it.
+/// Returns the value of `memory=MIB` in bytes, or 0 without it.
 fn mebibytes(words: &[&str]) -> Result<u64> {
     Ok(option::<u64>(words, "memory")?.unwrap_or(0) << 20)
 }
 
-/// The value of `name=value`, if it is there.
+/// Returns the value of `name=value`, if present.
 fn option<T: FromStr<Err: Error + 'static>>(words: &[&str], name: &str) -> Result<Option<T>> {
     let value = words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
     Ok(value.map(str::parse).transpose()?)

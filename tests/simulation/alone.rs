@@ -15,39 +15,39 @@ use crate::cluster;
 use crate::entropy::drawn_from;
 use crate::faults::Course;
 
-/// The file to which a process that runs one seed writes its outcome.
+/// Variable that names the file to which a process that runs one seed writes its outcome.
 const REPORT: &str = "GRISTMILL_REPORT";
-/// The seed that is asked for.
+/// Variable that selects one seed.
 pub(crate) const SEED: &str = "GRISTMILL_SEED";
-/// Lines before the end that are shown of a run in which something did not hold, where nothing else is asked for.
+/// Number of last lines that are shown of a failed run, unless a variable changes this.
 const LINES_SHOWN: u64 = 30;
 
-/// What a run has shown.
+/// The result of a run.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Outcome {
-    /// Every command with its effects, every attempt that began, every fault.
+    /// Lines for every command with its effects, every attempt that began, and every fault.
     pub(crate) lines: Vec<String>,
-    /// The first thing that did not hold.
+    /// The first invariant that did not hold.
     pub(crate) broken: Option<String>,
-    /// How often something struck, by name.
+    /// How often each kind of event happened, by name.
     pub(crate) struck: BTreeMap<String, u64>,
 }
 
-/// One of the tests here.
+/// A test of the simulation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Test {
     pub(crate) name: &'static str,
     pub(crate) course: Course,
 }
 
-/// The number that is asked for by this name, if one is.
+/// Returns the number in the variable of this name, if it is set.
 pub(crate) fn asked(name: &str) -> Option<u64> {
     let text = env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text}")))
 }
 
 impl Test {
-    /// If this process is to run one seed of this test: runs it, and says so.
+    /// Runs one seed of this test if this process was started for that. Returns whether it was.
     pub(crate) fn is_run_alone(&self) -> bool {
         let Ok(report) = env::var(REPORT) else { return false };
         let seed = asked(SEED).expect("a report needs the seed");
@@ -56,7 +56,7 @@ impl Test {
         true
     }
 
-    /// Runs one seed.
+    /// Runs one seed in a process of its own.
     pub(crate) fn run(&self, seed: u64) -> Outcome {
         let report = tempfile::NamedTempFile::new().unwrap();
         let ran = Command::new(env::current_exe().unwrap())
@@ -76,7 +76,7 @@ impl Test {
         })
     }
 
-    /// The one line that does it again.
+    /// Returns the command line that repeats the run.
     fn again(&self, seed: u64) -> String {
         format!("{SEED}={seed} cargo test --all-features --test simulation {}", self.name)
     }
@@ -93,8 +93,8 @@ impl Test {
         false
     }
 
-    /// Runs them all, as many at once as there are processors, and gives how often something struck. Those that fail are
-    /// told when all have ended.
+    /// Runs all seeds, as many at once as there are processors. Returns how often each kind of event happened. Fails at
+    /// the end if any seed failed.
     pub(crate) fn run_all(&self, seeds: RangeInclusive<u64>) -> BTreeMap<String, u64> {
         let failures_max = asked("GRISTMILL_FAILURES").unwrap_or(u64::MAX);
         let next = Mutex::new(seeds);

@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 pub(crate) struct Chance(u64);
 
 impl Chance {
-    /// The stream of this name. What one draws changes nothing for the others.
+    /// Returns the stream of this name. Draws from one stream do not affect the others.
     pub(crate) fn of(seed: u64, name: &str) -> Self {
         Self(xxh3_64_with_seed(name.as_bytes(), seed))
     }
@@ -19,17 +19,17 @@ impl Chance {
         z ^ (z >> 31)
     }
 
-    /// A number from `least` to `most`.
+    /// Returns a number from `least` to `most`.
     pub(crate) fn between(&mut self, least: u64, most: u64) -> u64 {
         least + self.next() % (most - least + 1)
     }
 
-    /// True so many times in a thousand.
+    /// Returns true this many times in a thousand.
     pub(crate) fn permille(&mut self, times: u64) -> bool {
         self.between(0, 999) < times
     }
 
-    /// Puts these in any order.
+    /// Shuffles a slice.
     pub(crate) fn shuffle<T>(&mut self, all: &mut [T]) {
         for last in (1..all.len()).rev() {
             all.swap(last, self.between(0, last as u64) as usize);

@@ -26,34 +26,35 @@ use crate::machines::Machine;
 use crate::network::Network;
 use crate::{moody, words};
 
-/// From then on the network loses nothing, in milliseconds from the start: a safety phase, then one for liveness.
+/// Time from which the network loses nothing, in milliseconds from the start: a safety phase comes before it, and a
+/// liveness phase after it.
 const CALM_AT_MS: u64 = 15_000;
-/// By then every job must have ended.
+/// Time by which every job must have ended, in milliseconds.
 const END_BY_MS: u64 = 90_000;
-/// How long what is left may take to be swept.
+/// How long the removal of leftovers may take, in milliseconds.
 const SWEPT_WITHIN_MS: u64 = 30_000;
-/// Between two looks at the outputs' folder, and at who leads.
+/// Time between two looks at the folder of outputs and at the leader, in milliseconds.
 const LOOK_EVERY_MS: u64 = 10;
-/// How long workers may look for the leader after a master was out of reach: two tries of two thirds of a lease, a pause,
-/// and the lease.
+/// How long workers may look for the leader after a master was unreachable, in milliseconds: two tries of two thirds of
+/// a lease, a pause, and the lease.
 const FOUND_WITHIN_MS: u64 = 8_000;
-/// Entries, at most, from when a master first has a say of its own accord to where the others have agreed that it has:
-/// until then those who had one before must all live.
+/// Most log entries between the one that makes a master a voter and the one by which the others know it. Until then,
+/// all earlier voters must live.
 const CHANGE_ENTRIES: u64 = 10;
-/// The clock's beginning: 2026-11-23.
+/// The initial time of the clock: 2026-11-23.
 const WALL_MS: u64 = 1_795_424_400_000;
-/// The jobs by name, and how many splits the input of each has.
+/// The jobs, each with its name and the number of splits of its input.
 const JOBS: [(&str, u64); 3] = [("wordcount", 24), ("wordcount", 12), (moody::NAME, 12)];
-/// How much later than the first client another may come, in milliseconds.
+/// Longest delay of a further client after the first one, in milliseconds.
 const LATER_MS_MAX: u64 = 4_000;
-/// How many runs in a thousand have the last one of them, too.
+/// How many runs in a thousand also have the last of these jobs.
 const MOODY_PERMILLE: u64 = 400;
-/// Where files lie in memory, if there is such a place: nothing that is synced is to outlive a run.
+/// A folder in memory, used if it exists. Nothing that is synced needs to outlive a run.
 const MEMORY: &str = "/dev/shm";
-/// The same in each run, since paths are part of what artifacts are named by.
+/// A path that is the same in each run, since the digests of artifacts depend on paths.
 const HERE: &str = "/proc/self/cwd";
 
-/// A cluster that runs.
+/// A running cluster.
 pub(crate) struct Cluster {
     pub(crate) seed: u64,
     pub(crate) course: Course,
@@ -66,24 +67,24 @@ pub(crate) struct Cluster {
     texts: Vec<String>,
     pub(crate) leaders: Leaders,
     states: States,
-    /// Draws how long a master takes to be back that had to go.
+    /// Draws how long a master that had to exit stays away.
     pub(crate) absences: Chance,
     pub(crate) now_ms: u64,
-    /// The entry by which all masters know that they all have a say.
+    /// Index of the log entry by which all masters know that they all are voters.
     pub(crate) all_vote_at: Option<u64>,
-    /// Since when that is so, and since when all jobs were seen to be accepted.
+    /// When all masters first knew that, and when all jobs were first seen as accepted, in milliseconds.
     pub(crate) all_vote_since: Option<u64>,
     pub(crate) accepted_since: Option<u64>,
     /// The master that is lost for good.
     pub(crate) left: Option<Who>,
-    /// When each master was last out of reach.
+    /// When each master was last unreachable or slow.
     pub(crate) troubled_ms: BTreeMap<u64, u64>,
-    /// Commands that cost work, of all, and those that nothing explains.
+    /// Commands that cost work: all of them, and those that no fault explains.
     all_losses: u64,
     losses: u64,
 }
 
-/// Runs the cluster of this seed until its jobs have ended and all is swept.
+/// Runs the cluster of this seed until its jobs have ended and all leftovers are removed.
 pub(crate) fn run(seed: u64, course: Course) -> Outcome {
     let mut cluster = Cluster::new(seed, course);
     let broken = cluster.live().err();
@@ -151,7 +152,7 @@ impl Cluster {
         let text = words::text(&mut Chance::of(self.seed, &name), splits);
         let (input, executable) = (self.path("in").join(job.to_string()), self.path("executable"));
         fs::write(&input, &text).unwrap();
-        // The plan says it, and is an artifact.
+        // The time of modification is fixed, because it is part of the plan, which is an artifact.
         let written = UNIX_EPOCH + Duration::from_millis(WALL_MS);
         fs::File::options().write(true).open(&input).unwrap().set_modified(written).unwrap();
         fs::write(&executable, executable_head()).unwrap();
@@ -167,7 +168,7 @@ impl Cluster {
         self.start_client(&name, submission, after);
     }
 
-    /// Lets time pass until everything is over; fails with what does not hold.
+    /// Lets time pass until everything is over. Fails with the first invariant that does not hold.
     fn live(&mut self) -> Result<(), String> {
         let mut order = Chance::of(self.seed, "order");
         while self.pass(&mut order)? > 0 {
@@ -198,7 +199,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// A millisecond passes everywhere, on one machine after the other in any order; gives how many clients still wait.
+    /// Lets a millisecond pass on all machines, in random order. Returns how many clients still wait.
     fn pass(&mut self, order: &mut Chance) -> Result<usize, String> {
         while let Some(&(at_ms, fault)) = self.faults.at_ms.first()
             && at_ms <= self.now_ms
@@ -223,7 +224,7 @@ impl Cluster {
         Ok(waiting)
     }
 
-    /// What must hold at any moment.
+    /// Checks what must hold at any moment.
     fn check_moment(&mut self) -> Result<(), String> {
         if let Some(broken) = self.history.broken() {
             return Err(broken);
@@ -265,7 +266,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// What is lost counts unless two masters were out of reach of late: then workers may have waited for one after the
+    /// Counts losses, unless two masters were in trouble recently: then workers may have waited for one after the
     /// other.
     fn count_losses(&mut self) {
         self.note_trouble();
@@ -276,7 +277,7 @@ impl Cluster {
         self.all_losses = all;
     }
 
-    /// How far each master is that is up, and its state's entry and fingerprint.
+    /// Returns the status of each master that is up, with the log index and fingerprint of its state.
     fn standings(&self) -> Vec<(MasterLine, (u64, u64))> {
         let standing = |number| {
             let who = Who::Master(number);
@@ -287,13 +288,13 @@ impl Cluster {
         (1..=MASTERS).filter_map(standing).collect()
     }
 
-    /// The job that a client has submitted, if it was accepted.
+    /// Returns the job that a client has submitted, if it was accepted.
     fn job_of(&self, client: usize) -> Option<JobId> {
         let request = format!("client-{client}");
         self.history.with(|scheduler| scheduler.job_of_request(&request).map(|job| job.id()))
     }
 
-    /// What the jobs that have not ended wait for.
+    /// Describes what the unfinished jobs wait for.
     fn waits(&self) -> String {
         let waits = self.history.with(|scheduler| {
             let live = scheduler.jobs().filter(|job| !job.state().is_terminal());
@@ -317,7 +318,7 @@ impl Cluster {
         faults_are_not_amplified::check(tasks, attempts, lost, mishaps + self.faults.of_masters)
     }
 
-    /// What must hold some time after the last job has ended.
+    /// Checks what must hold some time after the last job has ended.
     fn check_rest(&self) -> Result<(), String> {
         let masters = MASTERS - u64::from(self.left.is_some());
         masters_are_level::check(masters, &self.standings())?;
@@ -359,7 +360,7 @@ impl Cluster {
     }
 }
 
-/// The least that passes for an executable of this machine.
+/// Returns the smallest file that is accepted as an executable of this machine.
 fn executable_head() -> Vec<u8> {
     let machine: u16 = if cfg!(target_arch = "aarch64") { 183 } else { 62 };
     let mut head = b"\x7fELF\x02\x01".to_vec();

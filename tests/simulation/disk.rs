@@ -14,7 +14,7 @@ use redb::{Builder, Database, DatabaseError, StorageBackend};
 use crate::chance::Chance;
 use crate::faults::WRITE_MS;
 
-/// The disk of one start of a machine; what is synced lies in real files. Clones are the same one.
+/// The disk of a machine, from one start to the next. Synced data is in real files. Clones share one disk.
 #[derive(Debug, Clone)]
 pub(crate) struct Disk(Arc<Mutex<Inner>>);
 
@@ -22,9 +22,9 @@ pub(crate) struct Disk(Arc<Mutex<Inner>>);
 struct Inner {
     chance: Chance,
     write_ms: (u64, u64),
-    /// The next sync is when the power fails.
+    /// Whether the power fails during the next sync.
     fails_next: bool,
-    /// Writes and syncs no longer reach the disk.
+    /// Whether writes and syncs no longer reach the disk.
     is_gone: bool,
     next_file: u64,
     files: BTreeMap<u64, Open>,
@@ -35,7 +35,7 @@ struct Inner {
 struct Open {
     file: File,
     bytes: u64,
-    /// In the order in which they came.
+    /// Writes that are not synced yet, in order.
     pending: Vec<Pending>,
 }
 
@@ -66,7 +66,7 @@ impl Disk {
         self.inner().write_ms = write_ms;
     }
 
-    /// Whether it takes longer than it is to.
+    /// Returns whether writes take longer than normal.
     pub(crate) fn is_slow(&self) -> bool {
         self.inner().write_ms.1 > WRITE_MS.1
     }
@@ -75,12 +75,12 @@ impl Disk {
         self.inner().fails_next = true;
     }
 
-    /// Whether its power has failed, or the process that wrote is gone.
+    /// Returns whether the power has failed or the writing process is gone.
     pub(crate) fn is_gone(&self) -> bool {
         self.inner().is_gone
     }
 
-    /// The process that wrote is gone. What the system had received reaches the disk, unless the power is gone too.
+    /// Ends the writing process. Data that the system has received reaches the disk, unless the power is gone too.
     pub(crate) fn end(&self, has_power: bool) {
         let mut inner = self.inner();
         match (inner.is_gone, has_power) {
@@ -117,7 +117,7 @@ impl master::Disk for Disk {
 }
 
 impl Inner {
-    /// Of all that was not synced, each write is there, or half of it, or nothing of it.
+    /// Loses the power. Each unsynced write may reach the disk completely, partly or not at all.
     fn lose_power(&mut self) {
         self.is_gone = true;
         for open in self.files.values_mut() {
@@ -147,7 +147,7 @@ impl Open {
         std::mem::take(&mut self.pending).iter().try_for_each(|pending| self.put(pending))
     }
 
-    /// What is there, as the process that wrote it sees it.
+    /// Reads the data as the writing process sees it.
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let mut filled = 0;
         while filled < out.len() {
@@ -170,7 +170,7 @@ impl Open {
     }
 }
 
-/// One file, as redb has it.
+/// One file, as a storage backend of redb.
 #[derive(Debug)]
 struct Backend {
     disk: Disk,

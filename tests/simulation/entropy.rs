@@ -11,7 +11,7 @@ thread_local! {
     static SOURCE: RefCell<Option<Chance>> = const { RefCell::new(None) };
 }
 
-/// Does something on a thread of its own, on which the seed decides all that is drawn.
+/// Runs a closure on its own thread, where the seed determines all random bytes.
 pub(crate) fn drawn_from<T: Send>(seed: u64, act: impl FnOnce() -> T + Send) -> T {
     let on_its_own = || {
         SOURCE.set(Some(Chance::of(seed, "entropy")));
@@ -21,19 +21,19 @@ pub(crate) fn drawn_from<T: Send>(seed: u64, act: impl FnOnce() -> T + Send) -> 
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// Takes the place of the C library's, which the standard library calls. Threads without a seed, of the test runner, get
-/// what is the same each time, too: nothing here is a secret.
-// SAFETY: it is what the function of this name is said to be, and nobody else here has one of this name.
+/// Replaces the C library's function, which the standard library calls. Threads without a seed, such as those of the
+/// test runner, also get the same bytes each time: nothing here is secret.
+// SAFETY: it does what the documentation of this function says, and no other function here has this name.
 #[unsafe(no_mangle)]
 #[expect(unsafe_code, reason = "see tests/tidy.rs")]
 unsafe extern "C" fn getrandom(bytes: *mut c_void, count: usize, _flags: c_uint) -> isize {
-    // SAFETY: the caller promises that this many bytes may be written there.
+    // SAFETY: the caller promises that this many bytes may be written here.
     let bytes = unsafe { std::slice::from_raw_parts_mut(bytes.cast::<u8>(), count) };
     let drawn = SOURCE.try_with(|source| {
         let mut source = source.borrow_mut();
         let chance = source.get_or_insert_with(|| Chance::of(0, "entropy"));
         bytes.fill_with(|| chance.next() as u8);
     });
-    // A thread that is ending no longer has one.
+    // A thread that is ending no longer has a source.
     drawn.map_or(-1, |()| count as isize)
 }

@@ -8,23 +8,24 @@ use crate::chance::Chance;
 pub(crate) const MASTERS: u64 = 3;
 /// Workers of a cluster.
 pub(crate) const WORKERS: u64 = 4;
-/// When faults of workers begin, in milliseconds from the start: while both jobs run.
+/// When faults of workers begin, in milliseconds from the start: while the first jobs run.
 const BEGIN_MS: (u64, u64) = (300, 4_000);
-/// When those of masters do: also while they come together, and while the last job commits.
+/// When faults of masters begin, in milliseconds from the start. Some begin while the masters form the cluster, and
+/// some while the last job commits.
 const MASTERS_BEGIN_MS: (u64, u64) = (50, 8_000);
-/// How long a fault of a master lasts.
+/// How long a fault of a master lasts, in milliseconds.
 const LASTS_MS: (u64, u64) = (50, 5_000);
 /// How many runs in a thousand lose a master for good, and how long after the last job was accepted, in milliseconds.
 const LEAVING_PERMILLE: u64 = 250;
 const LEAVING_MS: (u64, u64) = (0, 1_500);
-/// How long masters are away that all go at once.
+/// How long masters that all fail at once are away, in milliseconds.
 const ALL_AWAY_MS: (u64, u64) = (1, 300);
-/// Cuts that one fault may consist of.
+/// Limit on the cuts of one fault.
 const CUTS_MAX: u64 = 4;
 /// How long a write takes, in milliseconds.
 pub(crate) const WRITE_MS: (u64, u64) = (0, 2);
 
-/// A machine that something may befall, by its number from 1.
+/// A machine that a fault may strike, by its number from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Who {
     Master(u64),
@@ -41,7 +42,7 @@ impl fmt::Display for Who {
 }
 
 impl Who {
-    /// The master at this address, if there is one.
+    /// Returns the master at this address, if there is one.
     pub(crate) fn master_at(address: &str) -> Option<Self> {
         (1..=MASTERS).map(Self::Master).find(|who| who.address() == address)
     }
@@ -54,16 +55,16 @@ impl Who {
     }
 }
 
-/// What becomes of messages that do not pass.
+/// What happens to messages that do not pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum How {
-    /// They wait until they may.
+    /// They wait until they may pass.
     Held,
     /// They are dropped without an error.
     Lost,
 }
 
-/// Messages that do not pass; from or to all, where no address is named.
+/// A cut in the network: messages between these machines do not pass. `None` stands for all machines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Cut {
     from: Option<Who>,
@@ -72,7 +73,7 @@ pub(crate) struct Cut {
 }
 
 impl Cut {
-    /// Whether what this one sends or gets is met.
+    /// Returns whether the cut names this machine.
     pub(crate) fn concerns(&self, who: Who) -> bool {
         self.from == Some(who) || self.to == Some(who)
     }
@@ -86,57 +87,58 @@ impl Cut {
 /// A fault of one machine or connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fault {
-    /// It is killed; if it is dark, no closed connection tells.
+    /// The machine is killed. If it is dark, its peers do not learn that its connections are closed.
     Crash { who: Who, is_dark: bool },
-    /// A master's power fails while its disk writes: of what was not synced some is there, and some is not.
+    /// A master's power fails during a write to its disk: some of the unsynced data is there, and some is not.
     CrashInWrite { master: u64 },
-    /// The next time that a master is asked for its vote it is killed with its answer on the way, and the candidate stands
-    /// still for a while.
+    /// The master is killed the next time it is asked for its vote, while its answer is on the way. The candidate
+    /// freezes for a while.
     CrashAfterVote { master: u64 },
-    /// It starts again in the folder that it had.
+    /// The machine starts again with the same folder.
     Return { who: Who },
-    /// It stands still, as after SIGSTOP.
+    /// The machine freezes, as after SIGSTOP.
     Freeze { who: Who },
-    /// It goes on.
+    /// The machine continues.
     Thaw { who: Who },
-    /// Messages do not pass.
+    /// Some messages no longer pass.
     Cut { number: u64, cut: Cut },
-    /// They pass again.
+    /// The messages of a cut pass again.
     Heal { number: u64 },
-    /// A write of a master's disk takes so long from now on, in milliseconds.
+    /// From now on, each write to a master's disk takes this long, in milliseconds.
     Write { master: u64, ms: (u64, u64) },
 }
 
-/// Faults, with the milliseconds at which each strikes.
+/// Faults, each with the time at which it strikes, in milliseconds.
 type Timed = Vec<(u64, Fault)>;
 
-/// The planned faults.
+/// A selection of faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Course {
-    /// Whatever there is.
+    /// All kinds of faults.
     Rough,
-    /// All that may befall masters, while workers and their connections are well.
+    /// All faults of masters, while workers and their connections stay healthy.
     MastersAlone,
 }
 
-/// The faults in order, with the milliseconds at which each strikes.
+/// The faults of a run.
 #[derive(Debug)]
 pub(crate) struct Faults {
     pub(crate) at_ms: Timed,
-    /// The worker that is slow from the beginning, and by how much.
+    /// The worker that is slow from the beginning, and its slowness.
     slow: Option<(u64, u64)>,
-    /// How often something befalls a master.
+    /// Number of faults that strike masters.
     pub(crate) of_masters: u64,
     /// How a master is lost for good, if one is.
     pub(crate) leaving: Option<Leaving>,
 }
 
-/// A master is lost for good: once all have had a say for a while, and so soon after the last job was accepted.
+/// The permanent loss of a master: it comes once all masters have been voters for a while, and this long after the last
+/// job was accepted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Leaving {
     pub(crate) after_ms: u64,
     pub(crate) is_dark: bool,
-    /// This one, or the leader.
+    /// The master that is lost; the leader if `None`.
     pub(crate) master: Option<u64>,
 }
 
@@ -161,13 +163,13 @@ impl Faults {
         Self { at_ms, slow, of_masters, leaving }
     }
 
-    /// Times as long as elsewhere that everything takes on this worker.
+    /// Returns how many times longer everything takes on this worker.
     pub(crate) fn slowness(&self, worker: u64) -> u64 {
         self.slow.filter(|slow| slow.0 == worker).map_or(1, |slow| slow.1)
     }
 }
 
-/// One worker dies, one dies and returns, one stands still for a while, one is slow; which is which is drawn.
+/// Draws the faults of workers: one worker dies, one dies and returns, one freezes for a while, and one is slow.
 fn of_workers(chance: &mut Chance) -> (Timed, Option<(u64, u64)>) {
     let mut workers = [1, 2, 3, 4];
     chance.shuffle(&mut workers);
@@ -186,7 +188,7 @@ fn of_workers(chance: &mut Chance) -> (Timed, Option<(u64, u64)>) {
     (at_ms, Some((slow, chance.between(4, 12))))
 }
 
-/// One of all that may befall a master, and its end.
+/// Draws one fault of a master, with its end.
 fn of_a_master(chance: &mut Chance, number: u64) -> Timed {
     let master = chance.between(1, MASTERS);
     let who = Who::Master(master);
@@ -209,32 +211,32 @@ fn of_a_master(chance: &mut Chance, number: u64) -> Timed {
     match chance.between(0, 12) {
         0 => lasts(Fault::Crash { who, is_dark: false }, Fault::Return { who }),
         1 => lasts(Fault::Crash { who, is_dark: true }, Fault::Return { who }),
-        // It returns some time after that has come to pass.
+        // The master returns some time after the power failure.
         2 | 3 => vec![(begin_ms, Fault::CrashInWrite { master })],
         4 => lasts(Fault::Freeze { who }, Fault::Thaw { who }),
         5 => cut(&[(Some(who), None), (None, Some(who))]),
         6 => cut(&[(Some(who), None)]),
         7 => cut(&[(None, Some(who))]),
         8 => cut(&between(who, others[0])),
-        // From the other masters alone: workers and clients still reach it.
+        // Cuts the master off from the other masters only: workers and clients still reach it.
         9 => cut(&[between(who, others[0]), between(who, others[1])].concat()),
         10 => all_at_once(chance, begin_ms),
         11 => {
-            // Two masters that do not hear from each other start elections, and the third forgets its vote, if it can.
+            // Two masters that do not hear from each other start elections. The third one could forget its vote.
             let mut at_ms = all_at_once(chance, begin_ms);
             at_ms.extend(cut(&between(others[0], others[1])));
             at_ms.push((begin_ms, Fault::CrashAfterVote { master }));
             at_ms
         }
         _ => {
-            // Now and then it does not answer for so long that the master has to go.
+            // Sometimes the disk does not answer for so long that the master must exit.
             let ms = if chance.permille(300) { (6_000, 6_000) } else { (slow_ms / 4, slow_ms) };
             lasts(Fault::Write { master, ms }, Fault::Write { master, ms: WRITE_MS })
         }
     }
 }
 
-/// All masters lose their power, and are back soon.
+/// Returns a power failure of all masters, which are back soon.
 fn all_at_once(chance: &mut Chance, begin_ms: u64) -> Timed {
     let one = |number| {
         let who = Who::Master(number);

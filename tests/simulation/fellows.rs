@@ -16,15 +16,15 @@ use crate::chance::Chance;
 use crate::link::{ANSWER_MAX, Link};
 use crate::network::Network;
 
-/// Agreement has deadlines of its own; a master that is cut off for longer asks again.
+/// Time limit of a call. Consensus has its own deadlines, and a master that is cut off for longer asks again.
 const SAID_MAX: Duration = Duration::from_secs(30);
 
-/// What one master has of the others, from one of its starts on.
+/// The connections of one master to the others, from one of its starts on.
 pub(crate) struct Fellows {
     pub(crate) network: Network,
     pub(crate) here: String,
     pub(crate) seed: u64,
-    /// Names the machine and its start.
+    /// Names the machine and the number of its start.
     pub(crate) place: String,
     pub(crate) links: Mutex<BTreeMap<String, Link>>,
 }

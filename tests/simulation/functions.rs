@@ -25,27 +25,29 @@ use crate::wordcount::WordCount;
 
 /// Bytes that the socket holds.
 const SOCKET_BYTES: usize = 64 << 10;
-/// Signs of progress that an attempt shows.
+/// Number of progress reports of an attempt.
 const STEPS: u64 = 5;
-/// Of these, those at which a map asks for more maps.
+/// Number of steps at which a map asks for more maps.
 const ASKING_STEPS: u64 = 2;
-/// How many first attempts in a thousand die, and how many fail. The rate of commits is higher, since a job has only one.
+/// How many first attempts in a thousand die, and how many fail. The rate for commits is higher, since a job has only
+/// one.
 const GRIEFS_PERMILLE: u64 = 25;
 const COMMIT_GRIEFS_PERMILLE: u64 = 200;
-/// How long each of those steps takes, in milliseconds; of a commit longer, so that leaders change in the meantime.
+/// How long each of those steps takes, in milliseconds. A step of a commit is longer, so that leaders change in the
+/// meantime.
 const STEP_MS: (u64, u64) = (10, 120);
 const COMMIT_STEP_MS: (u64, u64) = (10, 500);
-/// What an attempt says that fails by chance.
+/// Error message of an attempt that fails by chance.
 pub(crate) const BY_CHANCE: &str = "a first attempt, by chance";
 
 /// Starts executors on one machine.
 pub(crate) struct Functions {
     pub(crate) seed: u64,
-    /// Names the machine, and which start of its worker this is.
+    /// Names the machine and the number of its worker's start.
     pub(crate) place: String,
-    /// Times as long as elsewhere that everything takes.
+    /// How many times longer everything takes.
     pub(crate) slowness: u64,
-    /// Whether no attempt comes to grief by itself, but for commits that fail.
+    /// Whether attempts are free of random faults. Commits still fail.
     pub(crate) is_well: bool,
     pub(crate) history: History,
 }
@@ -76,7 +78,7 @@ impl Launcher for Functions {
     }
 }
 
-/// What stands for a process.
+/// Stands in for a process.
 struct Function {
     task: AbortHandle,
     died: watch::Sender<Option<Death>>,
@@ -104,7 +106,7 @@ impl Drop for Function {
     }
 }
 
-/// What has joined an attempt is known before it is carried out.
+/// Gives an attempt no more maps, because all maps that joined it are known before it runs.
 struct NoMore;
 
 impl More for NoMore {
@@ -115,7 +117,7 @@ impl More for NoMore {
     }
 }
 
-/// Whether the author's code would find a copy of each side file, if it is run at all.
+/// Returns whether the author's code would find a copy of each side file, if that code runs at all.
 fn has_side_files(run: &Run) -> bool {
     let is_copy = |file: &SideFileSpec| {
         let [name, location] = [&file.name, &file.location].map(|it| fs::read(it.path()).ok());
@@ -125,7 +127,7 @@ fn has_side_files(run: &Run) -> bool {
         || (run.spec.side_files.len() == 1 && run.spec.side_files.iter().all(is_copy))
 }
 
-/// Does what the author's code and all around it do.
+/// Does the work of the author's code and of everything around it.
 fn work(run: &mut Run) -> Result<Done, Failure> {
     let progress = ReadProgress::default();
     if run.spec.name != moody::NAME {
@@ -137,7 +139,7 @@ fn work(run: &mut Run) -> Result<Done, Failure> {
     carry_out::<Moody>(run, &progress, &mut NoMore)
 }
 
-/// One executor's side of its socket.
+/// The executor's end of a socket.
 struct Executor {
     socket: DuplexStream,
     seed: u64,
@@ -148,7 +150,7 @@ struct Executor {
 }
 
 impl Executor {
-    /// Serves until it dies: with a code of its own, or with none because its worker is gone.
+    /// Serves until the executor dies. Returns its exit code, or `None` if its worker is gone.
     async fn serve(mut self) -> Option<i32> {
         let ToExecutor::Hello { .. } = self.hear().await? else { return Some(90) };
         self.say(&FromExecutor::Hello { version: VERSION }).await?;
@@ -163,7 +165,7 @@ impl Executor {
         }
     }
 
-    /// Carries out an attempt. Only first attempts come to grief, so that no task fails for good.
+    /// Runs an attempt. Only first attempts die or fail by chance, so that no task fails for good.
     async fn run(&mut self, run: &Run, chance: &mut Chance) -> Option<Result<(), i32>> {
         if !has_side_files(run) {
             return Some(Err(93));
@@ -175,7 +177,7 @@ impl Executor {
             _ => (GRIEFS_PERMILLE, STEP_MS),
         };
         let (dies, fails) = (chance.permille(griefs) && !self.is_well, chance.permille(griefs));
-        // Either side of the work: what it leaves is there, or is not.
+        // The fault may come before or after the work, so the attempt's output may or may not exist.
         let at = chance.between(0, STEPS);
         let mut done = None;
         let mut run = run.clone();

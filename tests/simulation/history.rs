@@ -12,20 +12,20 @@ use crate::invariants::same_log_same_state::Log;
 use crate::invariants::told_is_kept::Told;
 use crate::invariants::{EachStep, Step, leaders_change_for_nothing};
 
-/// What happened; clones are the same one.
+/// The history of a run. Clones share one history.
 #[derive(Clone)]
 pub(crate) struct History {
     past: Arc<Mutex<Past>>,
 }
 
 struct Past {
-    /// Replaced in what is written down, since it differs from run to run.
+    /// Folder of the run. It is replaced in the recorded lines, since it differs from run to run.
     folder: String,
     now_ms: u64,
     lines: Vec<String>,
     log: Log,
     told: Told,
-    /// Given the same commands as the masters', and no more.
+    /// A second scheduler, which gets only the masters' commands.
     scheduler: Scheduler,
     commands: Vec<Command>,
     attempts: u64,
@@ -56,7 +56,7 @@ impl History {
         self.past.lock().unwrap()
     }
 
-    /// What a master is to be started with.
+    /// Returns the journal to start a master with.
     pub(crate) fn journal(&self, master: u64) -> Journal {
         let history = self.clone();
         Arc::new(move |index, all| {
@@ -71,7 +71,7 @@ impl History {
         })
     }
 
-    /// A client was told that its submission is this job.
+    /// Records that a client was told that its submission is this job.
     pub(crate) fn accepted(&self, request: &str, job: JobId) {
         let mut past = self.past();
         past.write(&format!("{request} is {job}"));
@@ -81,12 +81,12 @@ impl History {
         }
     }
 
-    /// A client was told that a job is in this state.
+    /// Records that a client was told that a job is in this state.
     pub(crate) fn ended(&self, job: JobId, state: State) {
         self.past().told.end(job, state);
     }
 
-    /// What was told so far.
+    /// Returns everything that clients were told so far.
     pub(crate) fn told(&self) -> Told {
         self.past().told.clone()
     }
@@ -95,12 +95,12 @@ impl History {
         self.past().now_ms = now_ms;
     }
 
-    /// Something that the simulation did.
+    /// Records an event of the simulation.
     pub(crate) fn note(&self, what: &str) {
         self.past().write(what);
     }
 
-    /// An attempt begins in an executor.
+    /// Records that an attempt begins in an executor.
     pub(crate) fn begins(&self, place: &str, attempt: AttemptId) {
         let mut past = self.past();
         past.attempts += 1;
@@ -110,7 +110,7 @@ impl History {
         }
     }
 
-    /// What does not hold, if something did not.
+    /// Returns the first violation of an invariant, if there was one.
     pub(crate) fn broken(&self) -> Option<String> {
         self.past().broken.clone()
     }
@@ -119,17 +119,17 @@ impl History {
         self.past().lines.clone()
     }
 
-    /// Attempts that began in executors.
+    /// Returns how many attempts began in executors.
     pub(crate) fn attempts(&self) -> u64 {
         self.past().attempts
     }
 
-    /// Commands that were accepted and cost work.
+    /// Returns how many accepted commands cost work.
     pub(crate) fn losses(&self) -> u64 {
         self.past().losses
     }
 
-    /// How many commands of this kind were accepted.
+    /// Returns how many accepted commands satisfy `is_meant`.
     pub(crate) fn commands(&self, is_meant: impl Fn(&Command) -> bool) -> u64 {
         self.past().commands.iter().filter(|command| is_meant(command)).count() as u64
     }
@@ -138,7 +138,7 @@ impl History {
         self.past().scheduler.job(job).map(gristmill::scheduler::Job::state)
     }
 
-    /// Looks at the state that the commands have led to.
+    /// Passes the current state of the second scheduler to a closure.
     pub(crate) fn with<T>(&self, look: impl FnOnce(&Scheduler) -> T) -> T {
         look(&self.past().scheduler)
     }
@@ -157,7 +157,7 @@ impl Past {
 
     fn applied(&mut self, at_ms: u64, command: Command, answer: &Result<Vec<Effect>, Rejection>) {
         self.write(&format!("{command:?} => {answer:?}"));
-        // A master that begins with a snapshot is treated alike.
+        // A master that starts from a snapshot must behave alike.
         if self.commands.len() % 64 == 63 {
             let snapshot = bincode::serialize(&self.scheduler).unwrap();
             self.scheduler = bincode::deserialize(&snapshot).unwrap();

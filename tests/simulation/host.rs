@@ -6,16 +6,16 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
-/// A machine on which one program runs. Dropping it is a power cut: all that ran on it is gone at once.
+/// A machine on which one program runs. Dropping it is a power cut: everything that ran on it is gone at once.
 pub(crate) struct Host {
     runtime: Runtime,
     program: JoinHandle<Result<(), String>>,
-    /// Milliseconds that it stood still and does not know of.
+    /// Milliseconds for which the machine was frozen and that it has not noticed yet.
     behind_ms: u64,
 }
 
 impl Host {
-    /// Starts a program on a machine of its own, once there is one.
+    /// Starts a program on its own machine.
     pub(crate) fn start<P>(program: impl FnOnce(Handle) -> P) -> Self
     where
         P: Future<Output = Result<(), String>> + Send + 'static,
@@ -30,7 +30,7 @@ impl Host {
         Self { runtime, program, behind_ms: 0 }
     }
 
-    /// A millisecond passes.
+    /// Lets a millisecond pass.
     pub(crate) fn step(&mut self) {
         let behind = Duration::from_millis(std::mem::take(&mut self.behind_ms));
         self.runtime.block_on(async {
@@ -41,17 +41,17 @@ impl Host {
         });
     }
 
-    /// A millisecond passes that it does not notice before its next step, as with SIGSTOP.
+    /// Lets a millisecond pass that the machine does not notice before its next step, as with SIGSTOP.
     pub(crate) fn stand_still(&mut self) {
         self.behind_ms += 1;
     }
 
-    /// Asks what is there at once.
+    /// Returns the result of a future that completes at once.
     pub(crate) fn ask<T>(&self, question: impl Future<Output = T>) -> T {
         self.runtime.block_on(question)
     }
 
-    /// How the program has ended, if it has.
+    /// Returns how the program has ended, if it has.
     pub(crate) fn ended(&mut self) -> Option<Result<(), String>> {
         if !self.program.is_finished() {
             return None;

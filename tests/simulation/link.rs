@@ -15,39 +15,39 @@ use crate::network::{Network, unavailable};
 
 /// How long a caller waits for an answer, as the client over gRPC does.
 pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(5);
-/// How long after a message was lost its sender notices, in milliseconds.
+/// How long it takes the sender to notice that a message was lost, in milliseconds.
 const NOTICED_MS: (u64, u64) = (1, 800);
-/// How long a connection may be silent before it is given up, as by the keep-alives of gRPC.
+/// How long a connection may be silent before it is closed, like the keep-alive timeout of gRPC.
 const SILENT_MAX: Duration = Duration::from_secs(5);
-/// Between two looks whether what is held may pass.
+/// Pause between two checks whether held messages may pass.
 const HELD_PAUSE: Duration = Duration::from_millis(7);
 
-/// What will happen to one call; drawn before it is made, so that nothing which happens on its way changes it.
+/// What will happen to a call. It is drawn before the call, so that nothing that happens during the call changes it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fate {
     pub(crate) there: Duration,
     pub(crate) back: Duration,
     pub(crate) request_is_lost: bool,
     pub(crate) answer_is_lost: bool,
-    /// A second copy arrives so much later.
+    /// Delay after which a second copy arrives, if one does.
     pub(crate) again: Option<Duration>,
     pub(crate) noticed: Duration,
 }
 
-/// A way into the network; clones are the same one.
+/// A machine's access to the network. Clones share one link.
 #[derive(Clone)]
 pub(crate) struct Link {
     pub(crate) network: Network,
-    /// The machine's address, or its name if it is not called.
+    /// The machine's address, or its name if it receives no calls.
     pub(crate) here: String,
     chance: Arc<Mutex<Chance>>,
-    /// Times as long as others' that its messages take.
+    /// How many times longer its messages take than those of others.
     slowness: u64,
     /// Set before the machine loses power: its peers do not learn that its connections are closed.
     is_dark: Arc<AtomicBool>,
-    /// Whether what happens on it may cost attempts.
+    /// Whether mishaps on it may cost attempts.
     is_counted: bool,
-    /// Which master is asked first, of all in order.
+    /// Index of the master that is asked first.
     pub(crate) current: Arc<AtomicUsize>,
 }
 
@@ -64,7 +64,7 @@ impl Link {
         }
     }
 
-    /// What one master has of another.
+    /// Returns the link from one master to another.
     pub(crate) fn of_masters(network: &Network, here: &str, chance: Chance) -> Self {
         Self { is_counted: false, ..Self::new(network, here, chance, 1) }
     }
@@ -95,7 +95,7 @@ impl Link {
         fate
     }
 
-    /// Has the machine at an address do something, and brings back its answer.
+    /// Calls a function on the machine at an address, and returns its answer.
     pub(crate) async fn call<T, F>(
         &self,
         to: &str,
@@ -124,7 +124,7 @@ impl Link {
         answered.await.unwrap_or_else(|_| Err(unavailable("no answer in time")))
     }
 
-    /// What is held arrives once it may pass, even if no caller waits for an answer.
+    /// Delivers a held message once it may pass, even if no caller waits for an answer.
     async fn later<T, F>(
         &self,
         to: &str,
@@ -149,7 +149,7 @@ impl Link {
         late.await.unwrap_or_else(|_| Err(unavailable("the machine is gone")))
     }
 
-    /// Waits until what comes back may pass.
+    /// Waits until an answer may pass.
     pub(crate) async fn pass_back(&self, from: &str) -> Result<(), Refusal> {
         loop {
             match self.network.way(from, &self.here) {
@@ -160,7 +160,7 @@ impl Link {
         }
     }
 
-    /// Begins to do something on another machine; what is dropped before its end stops there.
+    /// Starts a function on another machine. If the caller drops it before its end, it stops there.
     pub(crate) fn begin<T, F>(
         &self,
         to: &str,
@@ -175,7 +175,7 @@ impl Link {
         if let Some(later) = fate.again {
             self.mishap();
             let again = serve();
-            // Its answer goes nowhere.
+            // The answer to the copy is dropped.
             at.spawn(async move {
                 sleep(later).await;
                 again.await.map(drop)
@@ -200,13 +200,13 @@ impl Link {
     }
 }
 
-/// What there is of a message that is gone.
+/// Waits as the sender of a message that vanished, until its connection is closed.
 async fn silence<T>() -> Result<T, Refusal> {
     sleep(SILENT_MAX).await;
     Err(unavailable("the connection is given up"))
 }
 
-/// Something that another machine does for this one.
+/// A function that another machine runs for this one.
 pub(crate) struct Serving<T> {
     task: JoinHandle<Result<T, Refusal>>,
     link: Link,

@@ -13,13 +13,15 @@ use crate::host::Host;
 use crate::link::Link;
 use crate::programs::{self, Seated};
 
-/// How long a master is away that had to go, in milliseconds.
+/// How long a master that had to exit is away, in milliseconds.
 const AWAY_MS: (u64, u64) = (100, 3_000);
-/// How long all masters have had a say before one may be lost for good, in milliseconds.
+/// How long all masters must have been voters before one may be lost for good, in milliseconds.
 const ALL_VOTE_MS: u64 = 2_000;
-/// How long it is if it went after it was asked for its vote: shorter than others wait before they ask.
+/// How long a master that was killed after a request for its vote is away, in milliseconds: shorter than others wait
+/// before they ask.
 const AFTER_VOTE_MS: (u64, u64) = (1, 300);
-/// How soon the candidate then stands still, which may lead by that time and has told no one, and for how long.
+/// How soon after that the candidate freezes, and for how long, in milliseconds. It may lead by then, but has told no
+/// one.
 const CANDIDATE_MS: (u64, u64) = (0, 20);
 const CANDIDATE_LASTS_MS: (u64, u64) = (100, 3_000);
 
@@ -27,7 +29,7 @@ const CANDIDATE_LASTS_MS: (u64, u64) = (100, 3_000);
 pub(crate) struct Machine {
     pub(crate) host: Option<Host>,
     link: Link,
-    /// Of a master.
+    /// The disk of a master; `None` for other machines.
     disk: Option<Disk>,
     is_frozen: bool,
     /// Whether its program has ended by itself.
@@ -40,7 +42,7 @@ impl Machine {
         Self { host: Some(host), link, disk, is_frozen: false, is_going: false, starts: 1 }
     }
 
-    /// A millisecond passes.
+    /// Lets a millisecond pass.
     pub(crate) fn pass(&mut self) {
         match &mut self.host {
             Some(host) if self.is_frozen => host.stand_still(),
@@ -49,7 +51,8 @@ impl Machine {
         }
     }
 
-    /// Its program is killed, and the system closes its connections; or all of it is gone, and nobody is told.
+    /// Kills the program, and the system closes its connections. Without power, the whole machine is gone, and its
+    /// peers do not learn of it.
     fn end(&mut self, has_power: bool) {
         if !has_power {
             self.link.go_dark();
@@ -61,7 +64,7 @@ impl Machine {
         self.host = None;
     }
 
-    /// Whether this is an end that its disk was to lead to.
+    /// Returns whether a fault of the disk explains this end.
     fn has_to_go(&self, why: &str) -> bool {
         let Some(disk) = &self.disk else { return false };
         disk.is_gone() || why.contains("the disk has not answered")
@@ -171,18 +174,18 @@ impl Cluster {
         }
     }
 
-    /// A machine that is up ends.
+    /// Ends a machine that is up.
     fn end(&mut self, who: Who, has_power: bool) {
         let Some(machine) = self.machines.get_mut(&who.to_string()) else { return };
         if machine.host.is_some() {
-            // Before it is gone: what it drops then is not noticed by anybody either.
+            // The machine is removed from the network first, so that peers do not notice what it drops when it ends.
             self.network.remove(&who.address(), !has_power);
             machine.end(has_power);
         }
     }
 
-    /// Ends all faults of machines, disks and connections. Only workers that are gone and a master that was lost for good
-    /// stay away.
+    /// Ends all faults of machines, disks and connections. Only dead workers and a master that was lost for good stay
+    /// away.
     pub(crate) fn end_faults(&mut self) {
         self.history.note("all is well");
         self.network.calm_down();
@@ -198,8 +201,8 @@ impl Cluster {
         masters.into_iter().for_each(|who| self.start(who));
     }
 
-    /// Gives how many clients have not ended. A master whose disk fails has to go, and comes back; any other program that
-    /// ends is a fault of ours.
+    /// Returns how many clients have not ended. A master whose disk fails must exit, and comes back. Any other program
+    /// that ends reveals a bug.
     pub(crate) fn look_after(&mut self) -> Result<usize, String> {
         let mut waiting = 0;
         for (name, machine) in &mut self.machines {
@@ -239,7 +242,7 @@ impl Cluster {
         Ok(waiting)
     }
 
-    /// A moment that lies so far ahead.
+    /// Draws a time from now on, in this range of delays.
     fn drawn_ms(&mut self, (least, most): (u64, u64)) -> u64 {
         self.now_ms + self.absences.between(least, most)
     }
@@ -254,7 +257,7 @@ impl Cluster {
         self.later(back_ms, Fault::Return { who });
     }
 
-    /// Records the masters that are away, stand still, have a slow disk, or are not reached.
+    /// Records the masters that are away, frozen, cut off, or have a slow disk.
     pub(crate) fn note_trouble(&mut self) {
         for number in 1..=MASTERS {
             let who = Who::Master(number);
@@ -270,7 +273,7 @@ impl Cluster {
         }
     }
 
-    /// A master is lost for good, if that is due.
+    /// Loses a master for good, if that is due.
     pub(crate) fn let_leave(&mut self) {
         let Some(leaving) = self.faults.leaving else { return };
         let passed_ms = |since: Option<u64>| since.map_or(0, |since| self.now_ms - since);

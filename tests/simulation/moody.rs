@@ -2,13 +2,13 @@
 
 use gristmill::prelude::*;
 
-/// The name of such a job.
+/// The name of a job whose output depends on the attempt.
 pub(crate) const NAME: &str = "moody";
 
-/// Counts words, each with what this attempt puts behind it.
+/// Counts words, each with a suffix that depends on the attempt.
 #[derive(Args, Serialize, Deserialize)]
 pub(crate) struct Moody {
-    /// What that is.
+    /// The suffix.
     #[arg(long)]
     pub(crate) mood: String,
 }
@@ -36,12 +36,12 @@ impl Job for Moody {
     }
 }
 
-/// The mood of an attempt with this number: the first one's differs from all others'.
+/// Returns the mood of an attempt with this number. The first attempt's mood differs from that of all others.
 pub(crate) fn mood(number: u32) -> Moody {
     Moody { mood: if number == 1 { "!" } else { "?" }.into() }
 }
 
-/// A word without its mood.
+/// Returns a word without its mood.
 pub(crate) fn without_mood(word: &str) -> &str {
     word.trim_end_matches(['!', '?'])
 }

@@ -14,31 +14,31 @@ use tokio::runtime::Handle;
 
 use crate::faults::{Cut, How};
 
-/// The network; clones are the same one.
+/// The network. Clones share one network.
 #[derive(Clone)]
 pub(crate) struct Network {
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    /// By address, where each runs, and what it is.
+    /// The masters and servers by address, each with the runtime of its machine.
     masters: Mutex<BTreeMap<String, (Handle, Master)>>,
     servers: Mutex<BTreeMap<String, (Handle, Server)>>,
-    /// Addresses whose machines have no power: they send nothing, not even that a connection is closed.
+    /// Addresses of machines without power. They send nothing, not even the end of a connection.
     dark: Mutex<BTreeSet<String>>,
-    /// What does not pass, by the number of the fault.
+    /// The cuts, by the number of the fault.
     cuts: Mutex<BTreeMap<u64, Cut>>,
-    /// Masters that end when they are asked for their votes, and those that were asked, with the candidate.
+    /// Masters that will be killed when they are asked for their votes, and those that were asked, with the candidate.
     after_vote: Mutex<BTreeSet<String>>,
     voted: Mutex<BTreeMap<String, String>>,
-    /// Where artifacts lie while they travel.
+    /// Folder of artifacts on their way.
     inbox: PathBuf,
     next_parcel: AtomicU64,
-    /// From here on nothing is lost, repeated or late.
+    /// Whether messages are no longer lost or repeated.
     is_calm: AtomicBool,
-    /// What happened to calls that were not simply answered.
+    /// Number of lost or repeated messages, except those between masters.
     mishaps: AtomicU64,
-    /// Masters that have given orders, with their term of leadership; cleared when it is read.
+    /// Masters that have assigned work, each with its leadership. Reading it clears it.
     orders: Mutex<BTreeSet<(u64, MasterId)>>,
     /// Services that have panicked.
     panics: Mutex<Vec<String>>,
@@ -63,7 +63,7 @@ impl Network {
         Self { shared: Arc::new(shared) }
     }
 
-    /// From now on nothing is lost or repeated.
+    /// Stops all losses and repetitions of messages.
     pub(crate) fn calm_down(&self) {
         self.shared.is_calm.store(true, Ordering::SeqCst);
     }
@@ -80,12 +80,12 @@ impl Network {
         self.shared.mishaps.load(Ordering::SeqCst)
     }
 
-    /// A master answers a poll.
+    /// Records that a master answers a poll.
     pub(crate) fn note_orders(&self, leadership: u64, master: MasterId) {
         self.shared.orders.lock().unwrap().insert((leadership, master));
     }
 
-    /// What was noted since this was last asked.
+    /// Returns what was recorded since the last call.
     pub(crate) fn orders(&self) -> BTreeSet<(u64, MasterId)> {
         std::mem::take(&mut self.shared.orders.lock().unwrap())
     }
@@ -98,7 +98,7 @@ impl Network {
         self.shared.panics.lock().unwrap().clone()
     }
 
-    /// A master listens at an address, until its machine is gone.
+    /// Makes a master reachable at an address, until its machine is gone.
     pub(crate) fn add_master(&self, address: &str, at: Handle, master: Master) {
         self.shared.masters.lock().unwrap().insert(address.into(), (at, master));
     }
@@ -117,7 +117,7 @@ impl Network {
         self.shared.servers.lock().unwrap().get(address).cloned().ok_or_else(|| nobody(address))
     }
 
-    /// The machine at this address is gone; if it is dark, nobody is told.
+    /// Removes the machine at this address. If it is dark, its peers do not learn of it.
     pub(crate) fn remove(&self, address: &str, is_dark: bool) {
         self.shared.masters.lock().unwrap().remove(address);
         if is_dark {
@@ -125,7 +125,7 @@ impl Network {
         }
     }
 
-    /// The machine at this address has power again.
+    /// Restores the power of the machine at this address.
     pub(crate) fn lighten(&self, address: &str) {
         self.shared.dark.lock().unwrap().remove(address);
     }
@@ -134,7 +134,7 @@ impl Network {
         self.shared.cuts.lock().unwrap()
     }
 
-    /// The master at this address is to end once it has voted.
+    /// Lets the master at this address be killed once it has voted.
     pub(crate) fn end_after_vote(&self, address: String) {
         self.shared.after_vote.lock().unwrap().insert(address);
     }
@@ -145,12 +145,12 @@ impl Network {
         }
     }
 
-    /// Addresses of the masters that are to end now, and of those who asked for their votes.
+    /// Returns the addresses of the masters to be killed now, each with the candidate that asked for its vote.
     pub(crate) fn voted(&self) -> BTreeMap<String, String> {
         std::mem::take(&mut self.shared.voted.lock().unwrap())
     }
 
-    /// What becomes of what is sent now; nothing special, if there is none.
+    /// Returns what happens to a message that is sent now, or `None` if it passes.
     pub(crate) fn way(&self, from: &str, to: &str) -> Option<How> {
         let dark = self.shared.dark.lock().unwrap();
         if dark.contains(from) || dark.contains(to) {
@@ -159,14 +159,14 @@ impl Network {
         self.cuts().values().find(|cut| cut.meets(from, to)).map(|cut| cut.how)
     }
 
-    /// A name that no file has yet.
+    /// Returns a name that no file has yet.
     pub(crate) fn parcel(&self) -> PathBuf {
         let number = self.shared.next_parcel.fetch_add(1, Ordering::SeqCst);
         self.shared.inbox.join(number.to_string())
     }
 }
 
-/// Keeps a server reachable.
+/// Keeps a server reachable until it is dropped.
 pub(crate) struct Served {
     network: Network,
     address: String,

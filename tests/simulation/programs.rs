@@ -31,28 +31,28 @@ use crate::wire::Wire;
 const SLOTS: u32 = 2;
 /// How long a client waits before it asks again.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Between two looks at all jobs.
+/// Pause between two lists of all jobs.
 const LOOK_PAUSE: Duration = Duration::from_millis(300);
-/// Entries after which a master takes a snapshot: so few that those who were away get one.
+/// Number of log entries after which a master takes a snapshot: so few that masters that were away get one.
 const SNAPSHOT_ENTRIES: (u64, u64) = (10, 100);
-/// Entries behind a snapshot that it keeps.
+/// Number of entries before a snapshot that a master keeps.
 const KEPT_ENTRIES: u64 = 4;
 const CLUSTER: u128 = 0xc1;
 
-/// What a master is started with, each time.
+/// Everything that a master is started with.
 pub(crate) struct Seated {
     pub(crate) number: u64,
     pub(crate) data: PathBuf,
     pub(crate) clock: Clock,
     pub(crate) seed: u64,
-    /// Names the machine and its start.
+    /// Names the machine and the number of its start.
     pub(crate) place: String,
     pub(crate) link: Link,
     pub(crate) disk: Disk,
     pub(crate) history: History,
 }
 
-/// A master's machine, from one of its starts on. Ends with what it must not go on with.
+/// Runs a master's machine from one of its starts on. Ends with the error after which the master cannot continue.
 pub(crate) async fn master(at: Handle, seated: Seated) -> Result<(), String> {
     let Seated { number, data, clock, seed, place, link, disk, history } = seated;
     let who = Who::Master(number);
@@ -102,7 +102,7 @@ pub(crate) async fn master(at: Handle, seated: Seated) -> Result<(), String> {
         disk: Some(Arc::new(disk)),
         on_fatal: Arc::new(move |fatal| {
             if let Some(tell) = tell.lock().unwrap().take() {
-                // A worker that is gone need not know.
+                // The receiver may be gone, and then need not know.
                 let _heard_or_gone = tell.send(fatal.message);
             }
         }),
@@ -123,7 +123,7 @@ pub(crate) async fn master(at: Handle, seated: Seated) -> Result<(), String> {
     }
 }
 
-/// Has a master taken in, unless it has been.
+/// Adds a master to the cluster, unless it is a member already.
 async fn join(link: &Link, own: &Master, number: u64) {
     let who = Who::Master(number);
     let (cluster, id, address) = (CLUSTER, MasterId(number), who.address());
@@ -140,7 +140,7 @@ async fn join(link: &Link, own: &Master, number: u64) {
     }
 }
 
-/// A worker's machine, from one of its starts on.
+/// Runs a worker's machine from one of its starts on.
 pub(crate) async fn worker(
     at: Handle,
     number: u64,
@@ -169,7 +169,8 @@ pub(crate) async fn worker(
     ran.map_err(|error| error.to_string())
 }
 
-/// A client's machine: submits a job, follows it to its end, and looks whether it is the same when it is called again.
+/// Runs a client's machine: it submits a job and follows it to its end. It then checks that the same submission still
+/// belongs to this job, and that the job's counters are right.
 pub(crate) async fn client(
     link: Link,
     submission: Submission,
@@ -218,7 +219,7 @@ pub(crate) async fn client(
     }
 }
 
-/// Submits until it is known that the job is accepted.
+/// Submits until the client knows that the job is accepted.
 async fn submitted(link: &Link, submission: &Submission) -> Result<JobId, String> {
     loop {
         match submit(link, submission.clone()).await {
@@ -231,7 +232,7 @@ async fn submitted(link: &Link, submission: &Submission) -> Result<JobId, String
     }
 }
 
-/// An observer that lists all jobs now and then, and compares the answers with earlier ones.
+/// Runs an observer that lists all jobs from time to time, and compares the answers with earlier ones.
 pub(crate) async fn auditor(link: Link, history: History) -> Result<(), String> {
     loop {
         let told = history.told();

@@ -32,18 +32,18 @@ use crate::faults::{MASTERS, Who};
 use crate::link::{ANSWER_MAX, Fate, Link};
 use crate::network::unavailable;
 
-/// How much longer a watched status may take, since it is held back.
+/// How much longer a call for a watched status may take, since the master holds it back.
 const HELD_MAX: Duration = Duration::from_secs(1);
-/// How long a poll may take: what the client over gRPC gives one of this lease.
+/// Time limit of a poll: the same as that of the gRPC client for this lease.
 const POLL_MAX: Duration = Duration::from_millis(LEASE_MS * 2 / 3);
 /// How long it may take until a new master has caught up.
 const JOIN_MAX: Duration = Duration::from_secs(35);
-/// After this time no further try is made, as with the client over gRPC, and so its pauses are.
+/// Time after which no further try is made. It and the pauses are the same as those of the gRPC client.
 const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE_FIRST: Duration = Duration::from_millis(20);
 const PAUSE_MOST: Duration = Duration::from_millis(100);
 
-/// A call of the master that is this request and nothing more.
+/// Calls the method of the master that takes this request.
 macro_rules! asked {
     ($self:ident, $within:expr, $call:ident($($argument:ident),*)) => {
         $self
@@ -56,7 +56,7 @@ macro_rules! asked {
 }
 
 impl Link {
-    /// Asks the master that leads, as far as that is known; each is tried, however little patience there is.
+    /// Asks the leading master, as far as it is known. Each master is tried at least once, even after [`PATIENCE`].
     async fn ask<T, F>(
         &self,
         within: Duration,
@@ -81,7 +81,7 @@ impl Link {
                 Refusal::Unavailable { .. } => None,
                 _ => return Err(refused),
             };
-            // Unless another call has turned away from it already.
+            // Another call may have turned to another master already.
             let next = named.unwrap_or((asked + 1) % MASTERS as usize);
             let _turned_or_not =
                 self.current.compare_exchange(asked, next, Ordering::SeqCst, Ordering::SeqCst);
@@ -95,7 +95,7 @@ impl Link {
         }
     }
 
-    /// Asks the master at this address, once.
+    /// Asks the master at this address once.
     pub(crate) async fn ask_at<T, F>(
         &self,
         to: &str,
@@ -108,7 +108,7 @@ impl Link {
     {
         let (at, master) = match self.network.master(to) {
             Ok(found) => found,
-            // Whether it was refused or there is no answer at all.
+            // The connection may be refused, or there may be no answer at all.
             Err(nobody) => {
                 let noticed = async {
                     sleep(self.fate().there).await;
@@ -122,7 +122,7 @@ impl Link {
         self.call(to, &at, within, move || serve(master.clone())).await
     }
 
-    /// Whether no master listens at this address.
+    /// Returns whether no master listens at this address.
     pub(crate) async fn is_refused(&self, to: &str) -> Result<bool, Refusal> {
         let fate = self.fate();
         sleep(fate.there + fate.back).await;
@@ -130,12 +130,12 @@ impl Link {
         Ok(self.network.master(to).is_err())
     }
 
-    /// Has a master taken in.
+    /// Adds a master to the cluster.
     pub(crate) async fn join(&self, request: Join) -> Result<(), Refusal> {
         asked!(self, JOIN_MAX, join(request))
     }
 
-    /// Sends an artifact to the master at this address.
+    /// Uploads an artifact to the master at this address.
     pub(crate) async fn put_at(
         &self,
         to: &str,
@@ -151,7 +151,7 @@ impl Link {
         self.ask_at(to, ANSWER_MAX, put).await
     }
 
-    /// Gets an artifact from the master at this address.
+    /// Downloads an artifact from the master at this address.
     pub(crate) async fn get_at(
         &self,
         to: &str,
@@ -172,7 +172,7 @@ fn address(place: usize) -> String {
     Who::Master(place as u64 + 1).address()
 }
 
-/// Which master, of all in order, listens at this address.
+/// Returns the index of the master that listens at this address.
 fn number(leader: &str) -> Option<usize> {
     (0..MASTERS as usize).find(|&place| address(place) == leader)
 }
@@ -292,7 +292,7 @@ fn broken(error: io::Error) -> Refusal {
     Refusal::Internal { message: error.to_string() }
 }
 
-/// The way from one worker to another.
+/// The connection from one worker to another.
 pub(crate) struct Peer {
     link: Link,
     address: String,
@@ -321,7 +321,7 @@ impl Shuffle for Peer {
             };
             async move { server.fetch(request, send).await }
         };
-        // A request whose answer is a stream is not repeated.
+        // A request with a stream as its answer is not repeated.
         let once = Fate { again: None, ..fate };
         let serving = self.link.begin(&self.address, &at, &once, &serve);
         drop(sender);
@@ -350,11 +350,11 @@ impl Shuffle for Peer {
     }
 }
 
-/// How one worker reaches others, and is reached.
+/// The connection of one worker to the network, in both directions.
 pub(crate) struct Wire {
     pub(crate) link: Link,
     pub(crate) address: String,
-    /// Where its services run.
+    /// The runtime of its services.
     pub(crate) at: Handle,
 }
 

@@ -12,14 +12,14 @@ use crate::chance::Chance;
 use crate::moody::{self, without_mood};
 use crate::wordcount::WordCount;
 
-/// Parts of every output.
+/// Number of parts of each output.
 pub(crate) const REDUCES: u32 = 3;
-/// Bytes of a split: the least that there may be.
+/// Bytes of a split, the smallest that is allowed.
 const SPLIT_BYTES: u64 = 1 << 10;
-/// Words that there are.
+/// Number of different words.
 const WORDS: u64 = 300;
 
-/// A text that follows from its seed, of about so many splits.
+/// Draws a text of at least this many splits.
 pub(crate) fn text(chance: &mut Chance, splits: u64) -> String {
     let mut text = String::new();
     while (text.len() as u64) < splits * SPLIT_BYTES {
@@ -30,7 +30,7 @@ pub(crate) fn text(chance: &mut Chance, splits: u64) -> String {
     text
 }
 
-/// What to run. The input goes along as a side file too, which every task has a copy of.
+/// Returns the spec of a job. The input is also a side file, so each task has a copy of it.
 pub(crate) fn spec(name: &str, input: &Path, output: &Path) -> JobSpec {
     let input = Location::from(input);
     let mut job = Vec::new();
@@ -57,7 +57,7 @@ pub(crate) fn spec(name: &str, input: &Path, output: &Path) -> JobSpec {
     }
 }
 
-/// The output as ten lines of sequential code make it.
+/// Returns the expected output, computed by simple sequential code.
 fn expected(text: &str) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::<String, u64>::new();
     for word in text.split_whitespace() {
@@ -66,8 +66,8 @@ fn expected(text: &str) -> BTreeMap<String, u64> {
     counts
 }
 
-/// What is wrong with an output, if anything is. Of a word that has moods all of them are counted together: if two reduces
-/// have read one map in two of them, they have read some of its words twice or not at all.
+/// Returns what is wrong with an output, if anything is. The counts of a word with different moods are added up: if two
+/// reduces have read different attempts of one map, they have read some of its words twice or not at all.
 pub(crate) fn difference(output: &Path, text: &str) -> Option<String> {
     let verified = match verify(output) {
         Ok(verified) => verified,

@@ -17,12 +17,13 @@ enum Within {
 struct Ban {
     words: &'static [&'static str],
     within: Within,
-    /// Modules of `src/` that it does not hold in.
+    /// Modules of `src/` that are exempt.
     except: &'static [&'static str],
     why: &'static str,
 }
 
-/// The bans. A word is code, never a comment or a string; one with `::` is also found spread over a `use` group.
+/// The bans. They apply to code, not to comments or strings. A word with `::` is also found when it is spread over a
+/// `use` group.
 const BANS: &[Ban] = &[
     Ban {
         words: &[
@@ -61,8 +62,8 @@ const BANS: &[Ban] = &[
     Ban {
         words: &["std::env"],
         within: Within::Src,
-        // An author's test is three lines; a fourth to say where the temporary folder is would be one too many.
-        // And a crash point is passed where nobody would hand an environment down to.
+        // An author's test has three lines. A fourth one, to name the temporary folder, would be one too many. Crash
+        // points lie deep in the code, where no caller passes the environment down.
         except: &["cli", "launch", "main", "testing", "crash"],
         why: "only `cli`, `launch` and `testing` ask the environment, and `crash`, which is not released",
     },
@@ -86,7 +87,7 @@ const BANS: &[Ban] = &[
     },
 ];
 
-/// Written in two halves, since it is looked for in comments and strings too.
+/// The word is written in two halves, because it is also searched for in comments and strings.
 const UNFINISHED: &str = concat!("TO", "DO");
 
 pub(crate) fn banned_words(sources: &[Source]) -> Vec<String> {
@@ -124,7 +125,7 @@ impl Ban {
     }
 }
 
-/// The lines on which a word stands, in order.
+/// Returns the lines that contain a word, in order.
 fn places(file: &[Token<'_>], word: &str) -> Vec<usize> {
     let needle = tokens(word);
     let same = |window: &&[Token<'_>]| window.iter().zip(&needle).all(|(a, b)| a.text == b.text);

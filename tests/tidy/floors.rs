@@ -4,10 +4,10 @@ use crate::paths::paths;
 use crate::source::Source;
 use crate::tokens::tokens;
 
-/// The lowest floor whose modules may be handed a clock; below it, time is an argument.
+/// The lowest floor whose modules may receive a clock. Lower modules receive the time as an argument.
 const CLOCK_FROM: usize = 4;
 
-/// Every import in `src/` that does not go down, and every module that is on no floor.
+/// Returns every import in `src/` from the same floor or a higher one, and every module without a floor.
 pub(crate) fn climbs(floors: &[&[&str]], sources: &[Source]) -> Vec<String> {
     sources.iter().flat_map(|source| climbs_of(floors, source)).collect()
 }

@@ -24,7 +24,7 @@ const LICENCES: &[&str] = &[
     "0BSD",
 ];
 
-/// Which versions of a crate a ban is about.
+/// The versions of a crate that a ban is about.
 enum Versions {
     All,
     Below(&'static str),
@@ -58,17 +58,17 @@ const BANNED: &[(&str, Versions, &str)] = &[
     ("tracing-subscriber", Below("0.3.20"), "RUSTSEC-2025-0055"),
 ];
 
-/// How many crates a job executable may link or run to build itself, its own and the library included.
+/// Limit on the crates that a job executable links or needs for its build, including its own and the library.
 const TOWER_CRATES_MAX: usize = 60;
 
-/// A crate of Cargo.lock; `licence` is the SPDX expression of its manifest, empty if it has none.
+/// A crate of Cargo.lock. `licence` is the SPDX expression of its manifest, or empty if it has none.
 pub(crate) struct Package {
     name: String,
     version: String,
     licence: String,
 }
 
-/// All crates of Cargo.lock, for whatever feature and platform.
+/// Returns all crates of Cargo.lock, for all features and platforms.
 pub(crate) fn packages() -> Vec<Package> {
     let text = cargo(&["metadata", "--format-version", "1", "--locked"]);
     let metadata: Value = serde_json::from_str(&text).expect("cargo metadata writes JSON");
@@ -82,7 +82,7 @@ pub(crate) fn packages() -> Vec<Package> {
     packages.iter().map(read).collect()
 }
 
-/// Runs cargo without the network; if it lacks a crate of another platform, once more with it.
+/// Runs cargo offline. If it lacks a crate of another platform, runs it again with the network.
 fn cargo(arguments: &[&str]) -> String {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let run = |more: &[&str]| {
@@ -111,7 +111,7 @@ pub(crate) fn foreign_licences(packages: &[Package]) -> Vec<String> {
     packages.iter().filter(foreign).map(tell).collect()
 }
 
-/// Whether an SPDX expression leaves us a choice that is on the list; a `/` is an old way to write `OR`.
+/// Returns whether an SPDX expression lets us choose a licence from the list. A `/` is an old way to write `OR`.
 fn is_allowed(expression: &str) -> bool {
     let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
     let words: Vec<_> = spaced.split_whitespace().collect();
@@ -170,7 +170,7 @@ pub(crate) fn banned_crates(packages: &[Package]) -> Vec<String> {
     broken
 }
 
-/// `1.12.0-alpha.3` as (1, 12, 0): good enough to compare releases.
+/// Returns `1.12.0-alpha.3` as (1, 12, 0), which is good enough to compare releases.
 fn numbers(version: &str) -> Vec<u64> {
     let release = version.split(['-', '+']).next().unwrap_or_default();
     release.split('.').map(|part| part.parse().expect("cargo writes versions as numbers")).collect()
@@ -182,7 +182,7 @@ impl Package {
     }
 }
 
-/// The crates that word count is built from, each once, as `name version`.
+/// Returns the crates that word count is built from, each once, as `name version`.
 pub(crate) fn small_tower() -> BTreeSet<String> {
     unique(&cargo(&[
         "tree",
@@ -196,7 +196,7 @@ pub(crate) fn small_tower() -> BTreeSet<String> {
     ]))
 }
 
-/// Drops cargo's remarks behind name and version, such as `(*)` for one seen before.
+/// Drops cargo's remarks after name and version, such as `(*)` for a crate that was listed before.
 fn unique(tree: &str) -> BTreeSet<String> {
     let crates =
         tree.lines().map(|line| line.split_whitespace().take(2).collect::<Vec<_>>().join(" "));

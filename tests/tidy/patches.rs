@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::source::{Source, entries};
 
-/// What does not hold of the patches in a folder, given the tree that they are for.
+/// Returns what is wrong with the patches in a folder, for this tree.
 pub(crate) fn broken_patches(folder: &Path, tree: &Path) -> Vec<String> {
     let patches =
         entries(folder).into_iter().filter(|path| path.extension().is_some_and(|it| it == "patch"));
@@ -19,7 +19,7 @@ pub(crate) fn broken_patches(folder: &Path, tree: &Path) -> Vec<String> {
     broken
 }
 
-/// What does not hold of one, given what its files are by now.
+/// Returns what is wrong with a patch, given the current text of its files.
 fn problems(patch: &Source, read: impl Fn(&str) -> String) -> Vec<String> {
     let mut broken = Vec::new();
     let first = patch.text.lines().next().unwrap_or_default();

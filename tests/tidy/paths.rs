@@ -2,16 +2,16 @@
 
 use crate::tokens::Token;
 
-/// A path as the file means it, and the line it stands on.
+/// A path with all its segments, and the line that it is on.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Path<'a> {
     pub(crate) line: usize,
     pub(crate) segments: Vec<&'a str>,
 }
 
-/// The paths that a file names; `home` is the module that the file is: `["record", "text"]`.
+/// Returns the paths that a file names. `home` is the file's module, such as `["record", "text"]`.
 ///
-/// What is said relative to `self` or `super` comes out as beginning with `crate`.
+/// A path relative to `self` or `super` is returned as a path that begins with `crate`.
 pub(crate) fn paths<'a>(tokens: &[Token<'a>], home: &[&'a str]) -> Vec<Path<'a>> {
     let mut found = Vec::new();
     let mut braces: Vec<Option<&str>> = Vec::new();
@@ -44,7 +44,7 @@ fn text<'a>(tokens: &[Token<'a>], at: usize) -> &'a str {
     tokens.get(at).map_or("", |token| token.text)
 }
 
-/// Reads `a::b::c` at `at`; the answer is its last token's place.
+/// Reads `a::b::c` at `at`. Returns the index of its last token.
 fn chain<'a>(tokens: &[Token<'a>], mut at: usize, found: &mut Vec<Path<'a>>) -> usize {
     let mut path = Path { line: tokens[at].line, segments: vec![tokens[at].text] };
     while text(tokens, at + 1) == "::" && tokens.get(at + 2).is_some_and(Token::is_word) {
@@ -55,7 +55,7 @@ fn chain<'a>(tokens: &[Token<'a>], mut at: usize, found: &mut Vec<Path<'a>>) -> 
     at
 }
 
-/// Reads one tree of a `use`, such as `a::{b, c::*} as d`; the answer is the place before what ends it.
+/// Reads one tree of a `use`, such as `a::{b, c::*} as d`. Returns the index of the token before the one that ends it.
 fn spread<'a>(
     tokens: &[Token<'a>],
     mut at: usize,
@@ -85,7 +85,7 @@ fn spread<'a>(
     at - 1
 }
 
-/// `super::super::x`, said in the module `here`, as `crate::…::x`.
+/// Resolves `super::super::x` in the module `here` to `crate::…::x`.
 fn climbed<'a>(segments: &[&'a str], here: &[&'a str]) -> Vec<&'a str> {
     let supers =
         segments.iter().take_while(|&&segment| segment == "super" || segment == "self").count();

@@ -24,16 +24,16 @@ const PHRASES: &[(&[&str], &str)] = &[
     (&[concat!("me", "nding")], "write `fixing`, `repairing` or `restoring`"),
 ];
 
-/// What may follow a phrase and makes it plain English.
+/// Words that may follow a phrase and make it plain English.
 const ALLOWED: &[(&[&str], &str)] = &[(IS_NO, "longer")];
 
-/// Banned unless "there" stands before it, or "longer" behind.
+/// Phrase that is banned unless "there" comes before it or "longer" after it.
 const IS_NO: &[&str] = &["is", "no"];
 
-/// Extensions of the checked files that are not Rust.
+/// Extensions of checked files other than Rust files.
 const EXTENSIONS: &[&str] = &["html", "js", "css", "proto", "sh"];
 
-/// Files other than Rust sources that people read.
+/// Returns files other than Rust sources that people read.
 pub(crate) fn texts() -> Vec<Source> {
     let mut texts = Vec::new();
     for name in ["README.md", "CHANGELOG.md"] {
@@ -75,7 +75,7 @@ fn unplain_in(source: &Source) -> Vec<String> {
         for (phrase, instead) in PHRASES {
             let stands = phrase.len() == 1 && words[at].has_part(phrase[0])
                 || phrase.len() > 1 && stands_at(&words[at..], phrase);
-            // "There is no such job" is plain English, unlike "a pipe is" with "no file" behind it.
+            // "There is no such job" is plain English, unlike "a pipe is" followed by "no file".
             let before = at.checked_sub(1).map_or("", |before| words[before].text);
             if stands && !(*phrase == IS_NO && Word { text: before, line: 0 }.has_part("there")) {
                 let told = format!("`{}`: {instead}", phrase.join(" "));
@@ -86,21 +86,21 @@ fn unplain_in(source: &Source) -> Vec<String> {
     found
 }
 
-/// A word between blanks, with its punctuation.
+/// A word between blanks, including its punctuation.
 struct Word<'t> {
     text: &'t str,
     line: usize,
 }
 
 impl Word<'_> {
-    /// Whether the word, or a part of a name such as `a_b`, is this one.
+    /// Returns whether this is the word, or a part of a name such as `a_b`.
     fn has_part(&self, wanted: &str) -> bool {
         let parts = self.text.split(|letter: char| !letter.is_alphanumeric());
         parts.into_iter().any(|part| part.eq_ignore_ascii_case(wanted))
     }
 }
 
-/// The words of a text, without the marks of comments and the `\` of continued strings.
+/// Returns the words of a text, without comment markers and the `\` of continued strings.
 fn words(text: &str) -> Vec<Word<'_>> {
     let mut words = Vec::new();
     for (line, text) in (1..).zip(text.lines()) {
@@ -111,7 +111,7 @@ fn words(text: &str) -> Vec<Word<'_>> {
     words
 }
 
-/// Whether a phrase begins here. Punctuation inside it separates it.
+/// Returns whether a phrase begins here. Punctuation inside it separates its words.
 fn stands_at(words: &[Word<'_>], phrase: &[&str]) -> bool {
     if words.len() < phrase.len() {
         return false;

@@ -18,7 +18,7 @@ pub(crate) fn long_files(sources: &[Source]) -> Vec<String> {
     sources.iter().filter(long).map(tell).collect()
 }
 
-/// The median length of the files in `src/`, if it is too high.
+/// Returns the median length of the files in `src/`, if it is too high.
 pub(crate) fn long_median(sources: &[Source]) -> Vec<String> {
     let mut lengths: Vec<_> =
         sources.iter().filter(|source| source.module().is_some()).map(lines).collect();
@@ -50,7 +50,7 @@ pub(crate) fn long_functions(sources: &[Source]) -> Vec<String> {
     broken
 }
 
-/// The line of the brace that closes the function at the head of `tokens`; none if it has no body.
+/// Returns the line of the brace that closes the function at the start of `tokens`, or `None` if it has no body.
 fn body_end(tokens: &[Token<'_>]) -> Option<usize> {
     let (mut brackets, mut braces) = (0, 0);
     for token in tokens {
@@ -69,7 +69,7 @@ fn body_end(tokens: &[Token<'_>]) -> Option<usize> {
     None
 }
 
-/// Files that do not open with one sentence saying what they are for.
+/// Returns the files that do not begin with a sentence about their purpose.
 pub(crate) fn without_opening(sources: &[Source]) -> Vec<String> {
     let opens = |source: &&Source| {
         source.text.strip_prefix("//! ").is_some_and(|rest| !rest.trim().is_empty())

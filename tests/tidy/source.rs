@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// A Rust file.
 pub(crate) struct Source {
-    /// Its place in the tree, with `/`: `src/record/text.rs`.
+    /// The path in the tree, with `/`: `src/record/text.rs`.
     pub(crate) path: String,
     pub(crate) text: String,
 }
@@ -15,29 +15,29 @@ impl Source {
         Self { path: path.into(), text: text.into() }
     }
 
-    /// `src/record/text.rs:7: what`, with the line counted from 1.
+    /// Returns `src/record/text.rs:7: what`. Lines are counted from 1.
     pub(crate) fn at(&self, line: usize, what: impl AsRef<str>) -> String {
         format!("{}:{line}: {}", self.path, what.as_ref())
     }
 
-    /// The module that the file is, from the outside in: `["record", "text"]`; none outside `src/`.
+    /// Returns the file's module, outermost name first: `["record", "text"]`; `None` outside `src/`.
     pub(crate) fn module(&self) -> Option<Vec<&str>> {
         let inside = self.path.strip_prefix("src/")?.strip_suffix(".rs")?;
         Some(inside.strip_suffix("/mod").unwrap_or(inside).split('/').collect())
     }
 
-    /// The module of `src/` that the file belongs to: `record`, or `lib`, `main`, `clock`.
+    /// Returns the module of `src/` that the file belongs to: `record`, or `lib`, `main`, `clock`.
     pub(crate) fn top_module(&self) -> Option<&str> {
         Some(self.module()?[0])
     }
 }
 
-/// The root of the tree.
+/// Returns the root of the tree.
 pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// All Rust files of the tree, in order of their paths.
+/// Returns all Rust files of the tree, in order of their paths.
 pub(crate) fn sources() -> Vec<Source> {
     let mut paths = Vec::new();
     for folder in ["src", "jobs", "tests", "benches", "proto"] {
@@ -70,7 +70,7 @@ pub(crate) fn entries(folder: &Path) -> Vec<PathBuf> {
     listing.map(|entry| entry.expect("an open folder can be read on").path()).collect()
 }
 
-/// Fails with one line for each place where a wall is broken.
+/// Fails with one line for each violation.
 #[track_caller]
 pub(crate) fn stands(broken: &[String]) {
     assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));

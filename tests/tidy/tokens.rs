@@ -1,8 +1,8 @@
 //! Cuts Rust source into tokens, so that comments, strings and line breaks cannot mislead a rule.
 
-/// One identifier, number or sign, and the line it stands on, counted from 1.
+/// An identifier, number or sign, and the line that it is on, counted from 1.
 ///
-/// A string is the token `"` whatever it holds; `::` is one token; comments and whitespace are none.
+/// Every string is the token `"`, and `::` is one token. Comments and whitespace are not tokens.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Token<'a> {
     pub(crate) line: usize,
@@ -10,13 +10,13 @@ pub(crate) struct Token<'a> {
 }
 
 impl Token<'_> {
-    /// A name or a keyword (or a number: no wall minds).
+    /// Returns whether it is a name, a keyword or a number.
     pub(crate) fn is_word(&self) -> bool {
         self.text.bytes().next().is_some_and(is_word_byte)
     }
 }
 
-/// The tokens of a source text, in order.
+/// Returns the tokens of a source text, in order.
 pub(crate) fn tokens(text: &str) -> Vec<Token<'_>> {
     let (mut found, mut at, mut line) = (Vec::new(), 0, 1);
     while at < text.len() {
@@ -31,7 +31,7 @@ pub(crate) fn tokens(text: &str) -> Vec<Token<'_>> {
     found
 }
 
-/// How many bytes the first piece of `rest` takes, and the token that it is, if it is one.
+/// Returns how many bytes the first piece of `rest` takes, and its token, if it is one.
 fn piece(rest: &str) -> (usize, Option<&str>) {
     let bytes = rest.as_bytes();
     if rest.starts_with("//") {
@@ -67,7 +67,7 @@ fn is_word_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii()
 }
 
-/// The length of the (possibly nested) comment that `rest` opens with.
+/// Returns the length of the (possibly nested) comment that `rest` begins with.
 fn block_comment(rest: &str) -> usize {
     let (mut at, mut depth) = (0, 0);
     while at < rest.len() {
@@ -84,7 +84,7 @@ fn block_comment(rest: &str) -> usize {
     at
 }
 
-/// The length of the string with escapes that `rest` opens with.
+/// Returns the length of the string with escapes that `rest` begins with.
 fn quoted(rest: &str) -> usize {
     let mut escaped = false;
     let closing = rest.bytes().skip(1).position(|byte| {
@@ -95,7 +95,7 @@ fn quoted(rest: &str) -> usize {
     closing.map_or(rest.len(), |position| position + 2)
 }
 
-/// The length of the raw string, its hashes included, that `rest` opens with; none for a raw identifier.
+/// Returns the length of the raw string that `rest` begins with, including its hashes, or `None` for a raw identifier.
 fn raw_string(rest: &str) -> Option<usize> {
     let hashes = rest.bytes().take_while(|&byte| byte == b'#').count();
     let body = rest[hashes..].strip_prefix('"')?;
@@ -103,7 +103,7 @@ fn raw_string(rest: &str) -> Option<usize> {
     Some(body.find(&close).map_or(rest.len(), |position| hashes + 1 + position + close.len()))
 }
 
-/// The length of the character that `rest` opens with, or of its apostrophe and name if it is a lifetime.
+/// Returns the length of the character that `rest` begins with, or of the apostrophe and name of a lifetime.
 fn character_or_lifetime(rest: &str) -> usize {
     let mut characters = rest.char_indices().skip(1);
     match (characters.next(), characters.next()) {

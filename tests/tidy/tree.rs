@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::source::Source;
 
-/// Names that say nothing about what is inside.
+/// Names that do not describe the contents.
 const EMPTY_NAMES: &[&str] = &[
     "util",
     "utils",
@@ -21,7 +21,7 @@ const EMPTY_NAMES: &[&str] = &[
     "base",
 ];
 
-/// What may stand in the top folder, beside names beginning with `.` or `LICENSE-` and what .gitignore names.
+/// What the top folder may hold, besides names that begin with `.` or `LICENSE-` and names in .gitignore.
 const TOP: &[&str] = &[
     "Cargo.toml",
     "Cargo.lock",
@@ -48,7 +48,7 @@ pub(crate) fn empty_names(sources: &[Source]) -> Vec<String> {
     sources.iter().filter(is_empty).map(tell).collect()
 }
 
-/// Entries of the top folder that nobody agreed on; `ignored` is the text of .gitignore.
+/// Returns the entries of the top folder that are not allowed. `ignored` is the text of .gitignore.
 pub(crate) fn strange_entries(names: &[String], ignored: &str) -> Vec<String> {
     let known = |name: &str| {
         TOP.contains(&name)
@@ -60,9 +60,9 @@ pub(crate) fn strange_entries(names: &[String], ignored: &str) -> Vec<String> {
     names.iter().filter(|name| !known(name)).map(tell).collect()
 }
 
-/// Where the code map of ARCHITECTURE.md and the modules of `src/` disagree.
+/// Returns the differences between the code map of ARCHITECTURE.md and the modules of `src/`.
 ///
-/// The map is the section `## Code map`; a module's paragraph is headed by its name: ``### `record` ``.
+/// The map is the section `## Code map`. The heading of a module's paragraph is its name: ``### `record` ``.
 pub(crate) fn map_disagrees(architecture: &str, sources: &[Source]) -> Vec<String> {
     let modules = sources
         .iter()

@@ -3,10 +3,10 @@
 use crate::source::Source;
 use crate::tokens::{Token, tokens};
 
-/// How many lines above an `unsafe` its reason may stand, a longer comment not counted.
+/// How many lines above an `unsafe` its reason may stand, without the lines of a longer comment.
 const REASON_WITHIN_LINES: usize = 6;
 
-/// Unsafe code outside the files of `table`, or without its reason; and entries of `table` that are not needed.
+/// Returns unsafe code outside the files of `table` or without its reason, and entries of `table` that are not needed.
 pub(crate) fn unsafe_code(table: &[(&str, &str)], sources: &[Source]) -> Vec<String> {
     let mut broken = Vec::new();
     for source in sources {
@@ -32,7 +32,7 @@ pub(crate) fn unsafe_code(table: &[(&str, &str)], sources: &[Source]) -> Vec<Str
     broken
 }
 
-/// The lines where something unsafe is done or promised; naming the type `unsafe fn(…)` is neither.
+/// Returns the lines with unsafe code or an unsafe promise. The type `unsafe fn(…)` is neither.
 fn unsafe_lines(tokens: &[Token<'_>]) -> Vec<usize> {
     let text = |at: usize| tokens.get(at).map_or("", |token| token.text);
     let does = |&at: &usize| text(at) == "unsafe" && !(text(at + 1) == "fn" && text(at + 2) == "(");

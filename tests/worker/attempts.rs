@@ -10,7 +10,7 @@ use gristmill::worker::{Limiter, Transport};
 
 use crate::cluster::{Cluster, is_alive};
 
-/// The failure of an attempt whose executor behaves so.
+/// Returns the failure of an attempt whose executor behaves like this.
 async fn failure_of(behaviour: &str, limiter: Limiter, timeout_ms: u64) -> Failure {
     let mut cluster = Cluster::new();
     let change = |options: &mut gristmill::worker::Options, chosen: &mut Limiter| {
@@ -47,10 +47,10 @@ async fn attempts_run_one_after_the_other_in_one_executor_of_a_checked_executabl
         held.map(|held| held.pid).filter(|&pid| pid > 0).collect()
     });
     assert_eq!(pids.len(), 1, "{pids:?}");
-    // The executable, the spec and the plan, each once.
+    // The executable, the spec and the plan were each fetched once.
     assert_eq!(master.artifacts_got.load(Ordering::SeqCst), 3);
     assert!(pids.iter().all(|&pid| is_alive(pid)));
-    // Once the job is over, nothing of it stays.
+    // Once the job is over, none of its files and processes stays.
     master.with(|known| known.keep.clear());
     let jobs = cluster.data(1).join("jobs");
     let is_gone = || std::fs::read_dir(&jobs).unwrap().next().is_none();
@@ -76,7 +76,7 @@ async fn an_attempt_that_a_dying_executor_did_not_begin_begins_on_a_new_one() {
         assert!(log.contains("about to work") && !log.contains("about to die"), "{index}: {log}");
     }
     worker.end().await;
-    // Of one that was new it is a failure.
+    // If the executor is new, its death is a failure of the attempt.
     let died = failure_of("die first", Limiter::Not, 0).await;
     assert_eq!(died.cause, Cause::Exit, "{died:?}");
     assert!(died.log.iter().any(|line| line == "about to die"), "{:?}", died.log);

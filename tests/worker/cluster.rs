@@ -24,33 +24,34 @@ use crate::master::Master;
 pub(crate) const JOB: JobId = JobId(7);
 pub(crate) const NONCE: Nonce = Nonce(0xfeed);
 
-/// What connects workers: clones are the same network.
+/// The network between workers and the master. Clones share one network.
 #[derive(Clone, Default)]
 pub(crate) struct Network {
     pub(crate) master: Master,
     servers: Arc<Mutex<BTreeMap<String, Server>>>,
-    /// Pieces with bytes that are still to be damaged on their way.
+    /// Number of pieces that will still be damaged on their way.
     pub(crate) damages: Arc<AtomicU32>,
-    /// Requests for map outputs that were made.
+    /// Number of requests for map outputs.
     pub(crate) fetches: Arc<AtomicU32>,
-    /// Outputs that were said to lie on the asker's machine, and whether they are said to lie where nothing is.
+    /// Number of outputs that were reported as readable on the requester's machine, and whether these reports name a
+    /// path that does not exist.
     pub(crate) places: Arc<AtomicU32>,
     pub(crate) misplaces: Arc<AtomicBool>,
-    /// Whether each output is said to lie at this place, however it is asked for.
+    /// Whether every output is reported to be at this path, even if its bytes are requested.
     pub(crate) insists: Arc<AtomicBool>,
     pub(crate) lies: Arc<Mutex<PathBuf>>,
-    /// Who takes requests and answers none of them.
+    /// Address of the worker that accepts requests and answers none of them.
     pub(crate) frozen: Arc<Mutex<Option<String>>>,
 }
 
-/// The way to one worker.
+/// The connection to one worker.
 pub(crate) struct Peer {
     network: Network,
     address: String,
 }
 
 impl Network {
-    /// Its number in the network is a worker's address.
+    /// Adds a worker. Its address is its number in the network.
     fn add(&self, server: Server) {
         let mut servers = self.servers.lock().unwrap();
         let address = format!("worker-{}", servers.len() + 1);
@@ -124,13 +125,13 @@ impl Shuffle for Peer {
     }
 }
 
-/// A worker that runs.
+/// A running worker.
 pub(crate) struct Running {
     pub(crate) stop: watch::Sender<Stop>,
     pub(crate) ended: JoinHandle<Result<(), Error>>,
 }
 
-/// A network and a job in it.
+/// A network and a job on it.
 pub(crate) struct Cluster {
     pub(crate) network: Network,
     pub(crate) folder: tempfile::TempDir,
@@ -148,7 +149,7 @@ impl Cluster {
         self.folder.path().join(format!("worker-{worker}"))
     }
 
-    /// Starts the next worker; its address is `worker-1` for the first.
+    /// Starts the next worker. The first one's address is `worker-1`.
     pub(crate) async fn worker(
         &mut self,
         change: impl FnOnce(&mut Options, &mut Limiter),
@@ -180,7 +181,7 @@ impl Cluster {
         Running { stop, ended }
     }
 
-    /// An order for the first worker's kind of job: `behaviour` is what the executor is to do.
+    /// Returns an order. `behaviour` is what the executor will do.
     pub(crate) fn order(
         &self,
         behaviour: &str,
@@ -214,7 +215,7 @@ impl Cluster {
         }
     }
 
-    /// The same, of a job that names a side file of these bytes.
+    /// Adds a side file with these bytes to an order's job.
     pub(crate) fn with_side_file(&self, mut order: Order, bytes: &[u8]) -> Order {
         let master = &self.network.master;
         let spec = master.with(|known| known.artifacts[&order.spec].clone());
@@ -240,7 +241,7 @@ impl Cluster {
         self.order("", TaskKind::Reduce, partition, OrderWork::Reduce { plan, maps })
     }
 
-    /// Orders an attempt of a worker.
+    /// Assigns an attempt to a worker.
     pub(crate) fn give(&self, worker: u64, order: Order) -> AttemptId {
         let attempt = order.attempt;
         let worker = gristmill::spec::WorkerId(worker);
@@ -250,7 +251,7 @@ impl Cluster {
 }
 
 impl Running {
-    /// Stops the worker and waits for its end.
+    /// Stops the worker and waits until it ends.
     pub(crate) async fn end(self) {
         self.stop.send_replace(Stop::Now);
         let ended = tokio::time::timeout(Duration::from_secs(20), self.ended).await;
@@ -258,7 +259,7 @@ impl Running {
     }
 }
 
-/// Whether a process is there and not dead.
+/// Returns whether a process exists and is not dead.
 pub(crate) fn is_alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))

@@ -16,10 +16,10 @@ use gristmill::shuffle::{Cursor, Segment, SegmentInfo, SpillHeader, SpillWriter}
 use gristmill::spec::{Cause, Counters, Failure, Volume};
 
 const SERVES: &str = "GRISTMILL_TEST_EXECUTOR";
-/// Partitions of every map output.
+/// Number of partitions of each map output.
 pub(crate) const PARTITIONS: u32 = 2;
 
-/// The bytes of an executable for a worker.
+/// Returns the bytes of an executable for a worker.
 pub(crate) fn script() -> Vec<u8> {
     let program = std::env::current_exe().unwrap();
     let program = program.to_str().unwrap();
@@ -38,7 +38,7 @@ fn speaks_frames_with_its_worker() {
         serve(socket);
         exit(0);
     }
-    // As a test of its own: the same conversation, over a pair of sockets here.
+    // As an ordinary test, it holds the same conversation over a socket pair.
     let (mut ours, theirs) = UnixStream::pair().unwrap();
     let served = std::thread::spawn(move || serve(theirs));
     say(&mut ours, &ToExecutor::Hello { version: VERSION });
@@ -86,7 +86,7 @@ fn serve(mut socket: UnixStream) {
     }
 }
 
-/// What user code might do.
+/// Behaves as user code might.
 fn behave(job: &str) {
     match job.split(' ').collect::<Vec<_>>()[..] {
         ["exit", code] => exit(code.parse().unwrap()),
@@ -102,7 +102,7 @@ fn behave(job: &str) {
             }
         }
         ["hang"] => {
-            // With a child, which must not survive either.
+            // The child process must not survive either.
             let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
             println!("child {}", child.id());
             child.wait().unwrap();
@@ -159,7 +159,7 @@ fn read(segment: &SegmentRef, partition: u32) -> Result<(), gristmill::shuffle::
     Ok(())
 }
 
-/// A checksum of no strength, for want of a dependency.
+/// Returns a weak checksum, which avoids a dependency.
 pub(crate) fn crc(bytes: &[u8]) -> u32 {
     bytes.iter().fold(1, |sum: u32, &byte| sum.wrapping_mul(31).wrapping_add(byte.into()))
 }

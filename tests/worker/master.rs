@@ -15,39 +15,39 @@ use gristmill::rpc::workers::{
 use gristmill::spec::{AttemptId, JobId, WorkerId};
 use tokio::sync::Notify;
 
-/// A third of the lease: how long a poll is held.
+/// How long a poll is held: a third of the lease.
 const HOLD: Duration = Duration::from_millis(200);
-/// How long a silent master is waited for.
+/// How long a poll waits for a silent master.
 const SILENCE_MAX: Duration = Duration::from_millis(500);
 
-/// What the master knows.
+/// The state of the master.
 #[derive(Default)]
 pub(crate) struct Known {
-    /// What each worker should hold.
+    /// The attempts that each worker should hold.
     pub(crate) orders: BTreeMap<WorkerId, Vec<Order>>,
     pub(crate) keep: Vec<JobId>,
     pub(crate) may_leave: bool,
     pub(crate) registered: Vec<Register>,
-    /// Refuse registrations and polls.
+    /// Whether it refuses registrations and polls.
     pub(crate) is_away: bool,
-    /// Answer no poll that is sent from now on, until one has waited for long enough and found another master.
+    /// Whether it leaves polls unanswered until one has waited long enough and found another master.
     pub(crate) is_silent: bool,
-    /// Polls that have.
+    /// Sequence numbers of the polls that have found another master.
     pub(crate) turned: Vec<u64>,
-    /// Refuse registrations for good.
+    /// Whether it refuses registrations for good.
     pub(crate) refuses: bool,
-    /// Which cluster it is of.
+    /// The cluster that it belongs to.
     pub(crate) cluster: u128,
-    /// Refuse the next polls as if the worker was unknown.
+    /// Whether it refuses polls as if it did not know the worker, until the worker registers.
     pub(crate) forgets: bool,
-    /// Answer the next poll late, under the number of the poll before it.
+    /// How many more polls it answers like an old master, under the number of the poll before.
     pub(crate) zombies: u32,
     pub(crate) polls: Vec<Poll>,
-    /// The newest poll that was answered.
+    /// Sequence number of the newest poll that was answered.
     answered: u64,
-    /// Polls that were dropped before a newer one was answered: as if the connection had been closed.
+    /// Polls that were dropped before a newer one was answered, as if the connection had been closed.
     pub(crate) closed: Vec<u64>,
-    /// How attempts ended.
+    /// The final state of each attempt that has ended.
     pub(crate) ended: BTreeMap<AttemptId, HeldState>,
     pub(crate) located: Vec<LocatedMap>,
     /// Workers that have reported that they leave.
@@ -55,7 +55,7 @@ pub(crate) struct Known {
     pub(crate) artifacts: BTreeMap<Digest, Vec<u8>>,
 }
 
-/// The master; clones are the same one.
+/// The master. Clones share one state.
 #[derive(Clone, Default)]
 pub(crate) struct Master {
     known: Arc<Mutex<Known>>,
@@ -77,7 +77,7 @@ impl Master {
         digest
     }
 
-    /// Waits until something is so, at most half a minute.
+    /// Waits until `is_so` returns a value, for at most half a minute.
     pub(crate) async fn until<T>(
         &self,
         what: &str,
@@ -92,7 +92,7 @@ impl Master {
         panic!("never so: {what}");
     }
 
-    /// How an attempt ended.
+    /// Waits until an attempt has ended, and returns how.
     pub(crate) async fn end_of(&self, attempt: AttemptId) -> HeldState {
         self.until(&format!("{attempt} ended"), |known| known.ended.get(&attempt).cloned()).await
     }
@@ -166,7 +166,7 @@ impl Workers for Master {
             Ok(is_zombie)
         })?;
         if zombie {
-            // As a master would have answered who knew of no attempt of this worker yet.
+            // A master that does not know this worker's attempts yet would answer like this.
             let sequence = poll.sequence - 1;
             return Ok(Orders {
                 sequence,

@@ -13,7 +13,7 @@ use gristmill::worker::{Limiter, Options};
 use crate::cluster::{Cluster, NONCE};
 use crate::executor::crc;
 
-/// Runs the map of this index on a worker, and makes it known where its output is.
+/// Runs the map of this index on a worker, and publishes the location of its output.
 async fn mapped(cluster: &Cluster, worker: u64, index: u32) -> AttemptId {
     let attempt = cluster.give(worker, cluster.map(index));
     let master = &cluster.network.master;
@@ -27,7 +27,7 @@ fn output_file(cluster: &Cluster, worker: u32, map: u32) -> std::path::PathBuf {
     cluster.data(worker).join("jobs").join(NONCE.to_string()).join(format!("outputs/m{map}-1"))
 }
 
-/// A checksum over the stored bytes of a partition.
+/// Returns a checksum over the stored bytes of a partition.
 fn stored(cluster: &Cluster, worker: u32, map: u32, partition: u32) -> u64 {
     let file = SpillFile::open(output_file(cluster, worker, map)).unwrap();
     let info = file.index().segments[partition as usize];
@@ -49,7 +49,7 @@ async fn a_reduce_gets_its_partition_of_all_maps_wherever_they_are_and_as_they_c
     let first = cluster.worker(|_, _| {}).await;
     let second = cluster.worker(|_, _| {}).await;
     mapped(&cluster, 1, 0).await;
-    // On its way the first piece is damaged once; it is asked for again.
+    // The first piece is damaged once on its way, and requested again.
     cluster.network.damages.store(1, Ordering::SeqCst);
     let reduce = cluster.give(2, cluster.reduce(1, 2));
     let master = &cluster.network.master;
@@ -92,11 +92,11 @@ async fn reduce_stops_waiting_for_a_frozen_worker_if_output_is_elsewhere() {
     master.until("the frozen one is asked", |_| (fetches() == 1).then_some(())).await;
     master.with(|known| {
         known.located.push(LocatedMap { map: 0, within: None, at: None });
-        // The same attempt ends on the second worker next, and that end is waited for.
+        // The same attempt ends on the second worker next, and the test waits for that end.
         known.ended.clear();
     });
     mapped(&cluster, 2, 0).await;
-    // A request that nobody answers ends by itself after half a minute.
+    // A request without an answer ends by itself after half a minute.
     let ended = tokio::time::timeout(Duration::from_secs(20), master.end_of(reduce)).await;
     let ended = ended.expect("soon");
     assert!(matches!(ended, HeldState::Reduced { .. }), "{ended:?}");
@@ -106,7 +106,7 @@ async fn reduce_stops_waiting_for_a_frozen_worker_if_output_is_elsewhere() {
     third.end().await;
 }
 
-/// What a reduce that has failed to fetch calls lost: which outputs, and whether they are damaged.
+/// Returns the outputs that a failed reduce reports as lost, each with whether it is damaged.
 async fn lost(cluster: &Cluster, reduce: AttemptId) -> Vec<(AttemptId, bool)> {
     let ended = cluster.network.master.end_of(reduce).await;
     cluster.network.master.with(|known| known.ended.clear());
@@ -135,7 +135,8 @@ async fn outputs_of_workers_on_one_machine_are_read_where_they_lie() {
         "only what may be sent is compressed"
     );
     let crc = stored(&cluster, 1, 0, 0);
-    // By a neighbour, from elsewhere, and by a neighbour who does not see the file, and so has the bytes sent.
+    // The reducer is a neighbour, a worker elsewhere, and a neighbour that does not see the file and requests its
+    // bytes.
     for (worker, misplaces, expected) in [(2, false, 1), (3, false, 0), (2, true, 1)] {
         network.misplaces.store(misplaces, Ordering::SeqCst);
         let reduce = cluster.give(worker, cluster.reduce(0, 1));
@@ -164,7 +165,7 @@ async fn output_with_only_wrong_paths_is_given_up() {
     let made = mapped(&cluster, 1, 0).await;
     let network = cluster.network.clone();
     network.insists.store(true, Ordering::SeqCst);
-    // Nothing is there, a FIFO is, and a folder is.
+    // At the path there is nothing, a FIFO, and a folder.
     for number in 0..3 {
         let lies = cluster.folder.path().join(format!("lies-{number}"));
         match number {
@@ -200,7 +201,8 @@ async fn a_damaged_or_missing_output_is_asked_for_twice_and_then_named() {
         .network
         .master
         .with(|known| known.located.push(LocatedMap { map: 2, within: None, at }));
-    // Elsewhere, and on the very worker that has it, which finds the damage only when it reads the output.
+    // The reduce runs elsewhere, and then on the worker that has the damaged output. That worker finds the damage only
+    // when it reads the output.
     for (worker, expected) in
         [(2, vec![(damaged, true), (missing, false)]), (1, vec![(missing, false)])]
     {
@@ -211,7 +213,7 @@ async fn a_damaged_or_missing_output_is_asked_for_twice_and_then_named() {
     cluster.network.master.with(|known| known.located.pop());
     let reduce = cluster.give(1, cluster.reduce(0, 2));
     assert_eq!(lost(&cluster, reduce).await, [(damaged, true)]);
-    // The other partition of the damaged output can still be had.
+    // The other partition of the damaged output is still available.
     let reduce = cluster.give(2, cluster.reduce(1, 2));
     let ended = cluster.network.master.end_of(reduce).await;
     assert!(matches!(ended, HeldState::Reduced { .. }), "{ended:?}");

@@ -22,7 +22,7 @@ async fn answers_to_older_polls_change_nothing() {
         (held.pid > 0).then_some(held.pid)
     };
     let before = master.until("it runs", pid).await;
-    // Late answers that name no attempt, keep no job, and let the worker leave.
+    // Late answers list no attempts and no jobs to keep, and let the worker leave.
     master.with(|known| known.zombies = 3);
     let count = master.with(|known| known.polls.len());
     master.until("it polls on", |known| (known.polls.len() > count + 4).then_some(())).await;
@@ -39,7 +39,7 @@ async fn interrupted_poll_stays_open_until_a_newer_one_is_answered() {
     let mut cluster = Cluster::new();
     let worker = cluster.worker(|_, _| {}).await;
     let master = &cluster.network.master;
-    // Each end is news while a poll is held.
+    // Each end is news, and is reported while a poll is held.
     for map in 0..3 {
         let map = cluster.give(1, cluster.map(map));
         master.end_of(map).await;
@@ -64,7 +64,7 @@ async fn oldest_poll_to_a_silent_master_fails_over_first() {
     let (pid, count) = master.until("it runs", runs).await;
     let first =
         master.until("a poll is sent", |known| Some(known.polls.get(count)?.sequence)).await;
-    // So much later does the newer one turn, which is sent when it is told of the end.
+    // The newer poll is sent when the attempt ends, so it turns to another master this much later.
     tokio::time::sleep(Duration::from_millis(100)).await;
     kill_process(pid, Signal::KILL).unwrap();
     let newer = |known: &mut crate::master::Known| (known.polls.len() > count + 1).then_some(());
@@ -101,7 +101,7 @@ async fn attempts_go_on_without_a_master_and_are_reported_when_there_is_one_agai
     let master = &cluster.network.master;
     let order = cluster.map(0);
     let attempt = cluster.give(1, order);
-    // From the first poll that holds it the master is away.
+    // The master is away from the first poll that holds the attempt.
     master
         .until("it is held", |known| {
             let mut held = known.polls.iter().flat_map(|poll| &poll.held);
@@ -138,7 +138,7 @@ async fn a_draining_worker_finishes_takes_nothing_new_and_leaves_when_it_may() {
     let worker = cluster.worker(|_, _| {}).await;
     let map = cluster.give(1, cluster.map(0));
     let master = &cluster.network.master;
-    // Any poll that held it: it may have ended before this test looks again.
+    // Any earlier poll counts, because the map may have ended before this test looks again.
     let holds = |known: &mut crate::master::Known| {
         let mut held = known.polls.iter().flat_map(|poll| &poll.held);
         held.any(|held| held.attempt == map).then_some(())
@@ -180,7 +180,7 @@ async fn worker_that_ends_reports_it_and_leaves_no_process() {
     );
     assert!(!is_alive(pid));
 
-    // Nor does a master that is away keep it from ending.
+    // A worker also ends if its master is away.
     let deaf = cluster.worker(|_, _| {}).await;
     cluster.network.master.with(|known| known.is_away = true);
     deaf.end().await;
@@ -193,8 +193,8 @@ async fn a_worker_that_is_refused_for_good_says_so_at_once() {
     cluster.network.master.with(|known| (known.refuses, known.forgets) = (true, true));
     let ended = tokio::time::timeout(Duration::from_secs(20), worker.ended).await;
     let error = ended.expect("it does not try for ten minutes").unwrap().unwrap_err();
-    let expected =
-        "the master refuses this worker: too many slots\nhint: correct its flags and restart it";
+    let expected = "the master refuses this worker: too many slots\nhint: correct the worker's \
+                    flags and restart it";
     assert_eq!(error.to_string(), expected);
 }
 
@@ -203,7 +203,7 @@ async fn worker_refuses_orders_of_another_cluster() {
     let mut cluster = Cluster::new();
     let worker = cluster.worker(|_, _| {}).await;
     let master = &cluster.network.master;
-    // Another cluster has the address now, and has heard of nobody.
+    // Another cluster has the address now, and does not know this worker.
     master.with(|known| (known.cluster, known.forgets) = (7, true));
     let ended = tokio::time::timeout(Duration::from_secs(20), worker.ended).await;
     let error = ended.expect("it does not go on").unwrap().unwrap_err().to_string();

@@ -26,7 +26,7 @@ pub struct FindLines {
     /// Write the number of lines found in each file to counts-*
     #[arg(long)]
     counts: bool,
-    /// The file that this task reads at the moment.
+    /// The file that this task is reading.
     #[arg(skip)]
     #[serde(skip)]
     file: RefCell<TextBuf>,
@@ -38,7 +38,7 @@ pub struct FindLines {
 
 /// Lines found in each file.
 ///
-/// As JSON, since a path may contain tabs and line breaks, which a TSV field must not contain.
+/// Written as JSON, because a path may contain tabs and line breaks, which a TSV field must not contain.
 const COUNTS: Side<Json> = Side::new("counts");
 
 impl MapJob for FindLines {

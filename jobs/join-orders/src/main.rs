@@ -32,7 +32,7 @@ pub struct Order {
     cents: u64,
 }
 
-/// What is known about an id.
+/// A row of the join: a user or an order.
 #[derive(Serialize, Deserialize)]
 pub enum Row<'a> {
     /// The user with this id.

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use crate::cli::refused::Refused;
 use crate::storage;
 
-/// How many checks, a tenth of a second apart, a child may take to end before it is killed.
+/// Maximum number of checks, a tenth of a second apart, before a child that does not end is killed.
 const LOOKS_MAX: u32 = 50;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -24,14 +24,14 @@ pub(super) struct Child {
     process: process::Child,
 }
 
-/// All children, the last started at the end.
+/// All children, in the order in which they were started.
 #[derive(Debug, Default)]
 pub(super) struct Children {
     all: Vec<Child>,
 }
 
 impl Children {
-    /// Starts this same program with other arguments, and returns the child's process id.
+    /// Starts this program again with other arguments, and returns the child's process id.
     ///
     /// Must be called on the main thread: the kernel kills the child when the thread that started it ends.
     pub(super) fn start(
@@ -44,7 +44,7 @@ impl Children {
             let hint = storage::hint(&error);
             Refused::failed(format!("cannot start {name}: {error}\nhint: {hint}"))
         };
-        // The file that is running, even if another one has replaced it at its path.
+        // The file that is running, even if it was replaced at its path.
         let program = std::env::current_exe().map_err(cannot)?;
         let process = Command::new(program)
             .args(arguments)
@@ -61,14 +61,14 @@ impl Children {
         Ok(pid)
     }
 
-    /// Gives the child that was started last another name.
+    /// Renames the child that was started last.
     pub(super) fn rename_last(&mut self, name: String) {
         if let Some(child) = self.all.last_mut() {
             child.name = name;
         }
     }
 
-    /// The message about a child that has ended.
+    /// Removes a child that has ended, and returns a message about it.
     pub(super) fn dead(&mut self) -> Option<String> {
         self.bury().map(|mut child| match child.process.wait() {
             Ok(status) => format!("{} ended with {status}", child.name),
@@ -76,18 +76,18 @@ impl Children {
         })
     }
 
-    /// Removes a child that has ended from the list.
+    /// Removes a child that has ended from the list, and returns it.
     pub(super) fn bury(&mut self) -> Option<Child> {
         let ended = |child: &mut Child| !matches!(child.process.try_wait(), Ok(None));
         let place = self.all.iter_mut().position(ended)?;
         Some(self.all.remove(place))
     }
 
-    /// Ends all: workers before their masters. They are asked first and killed later.
+    /// Ends all children, workers before masters. Each first gets SIGTERM, and SIGKILL if it does not end in time.
     pub(super) fn end(&mut self) {
         // Nothing is ever sent; this only waits.
         let (_sender, wait) = channel::<()>();
-        // All are asked at once, so that many children take no longer than one.
+        // All workers get the signal at once, so that many take no longer than one.
         for child in &self.all {
             if child.name.starts_with("worker") {
                 signal(child, Signal::TERM);
@@ -103,7 +103,7 @@ impl Children {
             }
             if matches!(child.process.try_wait(), Ok(None)) {
                 signal(&child, Signal::KILL);
-                // SIGKILL cannot be refused.
+                // SIGKILL cannot be ignored.
                 let _reaped_or_gone = child.process.wait();
             }
         }

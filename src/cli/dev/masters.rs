@@ -26,7 +26,7 @@ use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{Location, escape};
 use crate::web::PORT_ABOVE;
 
-/// How many ports are tried, for masters and for their web pages.
+/// Number of ports that are tried, for masters and for their web pages.
 const PORTS: u16 = 100;
 /// Name of the address file in the cluster's folder.
 const ADDRESSES: &str = "masters";
@@ -41,7 +41,7 @@ struct Seat {
     data: String,
 }
 
-/// A master's name on screen.
+/// Returns a master's name on screen.
 fn name(id: u32) -> String {
     format!("master {id}")
 }
@@ -51,7 +51,7 @@ pub(super) fn number(name: &str) -> Option<u32> {
     name.strip_prefix("master ")?.parse().ok()
 }
 
-/// Whether the master whose folder this is has been removed from the cluster, as far as the folder shows.
+/// Whether the master with this id has been removed from the cluster, according to its data folder.
 pub(super) fn was_removed(folder: &Path, id: u32) -> bool {
     folder.join(format!("m{id}")).join(REMOVED_FILE).exists()
 }
@@ -75,14 +75,14 @@ pub(super) struct Masters<'a> {
 }
 
 impl Masters<'_> {
-    /// Starts all masters, and waits until all of them are members. Returns `None` if that was interrupted.
+    /// Starts all masters, and waits until all of them are members. Returns `None` if interrupted.
     pub(super) fn start(
         &self,
         children: &mut Children,
         interrupts: &Receiver<()>,
     ) -> Result<Option<Started>, Refused> {
         let seats = self.seats()?;
-        // Written last: a folder without this file is not, or not fully, set up.
+        // The identity file is written last: a folder without it is not, or not fully, set up.
         let has_begun = |seat: &&Seat| self.folder.join(&seat.data).join(IDENTITY_FILE).exists();
         let (mut old, mut new): (Vec<&Seat>, Vec<&Seat>) = seats.iter().partition(has_begun);
         let mut pids = BTreeMap::new();
@@ -92,7 +92,7 @@ impl Masters<'_> {
             old.push(first);
         } else {
             for seat in &old {
-                // A master whose admission was interrupted asks for it again; the others vote already.
+                // A master whose admission was interrupted asks for it again. The others are already voters.
                 let others = addresses(seats.iter().filter(|other| other.id != seat.id));
                 let more: &[&str] = if others.is_empty() { &[] } else { &["--join", &others] };
                 pids.insert(seat.id, self.launch(children, seat, more)?);
@@ -107,7 +107,7 @@ impl Masters<'_> {
         let known = known.join(",");
         for seat in new {
             pids.insert(seat.id, self.launch(children, seat, &["--join", &known])?);
-            // One after the other: the cluster admits one member at a time.
+            // Masters join one after the other: the cluster admits one member at a time.
             let takes_part = || self.take_part(&client, seat);
             if !until(takes_part, children, interrupts)? {
                 return Ok(None);
@@ -138,7 +138,7 @@ impl Masters<'_> {
         })
     }
 
-    /// All masters except removed ones.
+    /// Returns all masters except removed ones.
     fn seats(&self) -> Result<Vec<Seat>, Refused> {
         let webs = free_addresses(PORT + PORT_ABOVE, self.count)?;
         let seat = |(id, (address, web))| Seat { id, address, web, data: format!("m{id}") };
@@ -154,7 +154,8 @@ impl Masters<'_> {
         Ok(seats)
     }
 
-    /// Returns the addresses that the masters had, if there are several masters, else any free ones.
+    /// Returns the masters' addresses from the last start, or free ones. The addresses of several masters are saved for
+    /// the next start.
     fn addresses(&self) -> Result<Vec<String>, Refused> {
         let file = self.folder.join(ADDRESSES);
         let shown = Location::from(&file);
@@ -207,7 +208,7 @@ fn keep(folder: &Path, addresses: &[String]) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Returns the default port and the following ones, skipping those in use.
+/// Returns `count` local addresses with free ports, from port `first` upwards.
 fn free_addresses(first: u16, count: u32) -> Result<Vec<String>, Refused> {
     let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let free = |address: &SocketAddr| TcpListener::bind(address).is_ok();

@@ -37,11 +37,11 @@ use crate::spec::WorkerId;
 
 /// Time between two checks of the children.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// Checks until a child must be ready: ten seconds.
+/// Maximum number of checks until a child must be ready: ten seconds in total.
 const LOOKS_MAX: u32 = 200;
-/// How long the remaining masters may take to answer after one has died; another leads by then.
+/// Time for the remaining masters to answer after one has died: enough to elect another leader.
 const MAJORITY_WITHIN: Duration = Duration::from_secs(5);
-/// How long each of them may take.
+/// Time for each of them to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 /// Arguments of `dev`.
@@ -76,7 +76,7 @@ impl Dev {
         ended
     }
 
-    /// Starts all processes, and waits until they are ready. Returns `None` if that was interrupted.
+    /// Starts all processes, and waits until they are ready. Returns `None` if interrupted.
     fn start(
         &self,
         folder: &Path,
@@ -92,7 +92,7 @@ impl Dev {
             self.slots.unwrap_or_else(|| (worker::cores() / self.workers).max(1)).to_string();
         let client = runtime.block_on(async { Master::connect(&addresses, Options::default()) })?;
         let mut workers = BTreeMap::new();
-        // One after the other, so that a new cluster names them as their folders are named.
+        // Workers start one after the other, so that their ids in a new cluster match the names of their folders.
         for number in 1..=self.workers {
             let arguments = ["worker", "--cluster", &cluster, "--slots", &slots];
             let data = folder.join(format!("w{number}"));
@@ -144,7 +144,7 @@ fn interrupts() -> Result<Receiver<()>, Refused> {
     Ok(receiver)
 }
 
-/// Checks repeatedly until the condition holds; false if that was interrupted.
+/// Checks repeatedly until the condition holds. Returns false if interrupted.
 fn until(
     mut is_so: impl FnMut() -> bool,
     children: &mut Children,
@@ -178,8 +178,7 @@ fn ready(cluster: &str) -> String {
     )
 }
 
-/// Waits for Ctrl-C. A child that dies is lost, as on any cluster; without a majority of its masters the cluster
-/// ends.
+/// Waits for Ctrl-C. A child that dies is not restarted. Without a majority of its masters, the cluster ends.
 fn watch(
     children: &mut Children,
     (folder, addresses): (&Path, &str),

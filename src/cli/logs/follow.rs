@@ -19,12 +19,12 @@ use crate::worker::{left_out, news};
 /// Time between two rounds.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// What is followed, and how much of it has been printed.
+/// The logs to follow, and how much of them has been printed.
 pub(super) struct Following<'m> {
     master: &'m Master,
     which: Which,
     out: Out<StdoutLock<'static>>,
-    /// Bytes printed of unfinished attempts.
+    /// Number of bytes printed for each unfinished attempt.
     seen: BTreeMap<AttemptId, u64>,
     /// Attempts whose output has been printed completely.
     told: BTreeSet<AttemptId>,
@@ -32,13 +32,13 @@ pub(super) struct Following<'m> {
     addresses: BTreeMap<WorkerId, String>,
 }
 
-/// Tasks before these are done and printed: of plan and maps, and of reduces and commit. So a round over a large job
-/// examines only unfinished tasks.
+/// Positions before which all tasks are done and printed: among plan and maps, and among reduces and commit. A round
+/// starts there, so in a large job it examines only unfinished tasks.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Starts {
     maps: u64,
     reduces: u64,
-    /// Number of finished tasks at that time.
+    /// Number of finished tasks in the last round.
     done: u32,
 }
 
@@ -80,7 +80,7 @@ impl<'m> Following<'m> {
         }
     }
 
-    /// Follows until the end.
+    /// Follows the logs until no more output can come.
     pub(super) async fn run(&mut self) -> Result<u8, Refused> {
         loop {
             match self.round().await {
@@ -93,9 +93,9 @@ impl<'m> Following<'m> {
         }
     }
 
-    /// Prints new output; returns true once no more can come.
+    /// Prints new output. Returns true once no more can come.
     async fn round(&mut self) -> Result<bool, Stop> {
-        // Asked for first, so that no output printed until then is missed.
+        // The status is requested first, so that no output is missed if the job has ended.
         let status = self.master.status(self.which.job(), 0).await?;
         let mut silent = BTreeSet::new();
         let has_ended = match self.which {
@@ -110,7 +110,7 @@ impl<'m> Following<'m> {
         Ok(has_ended || status.state.is_terminal())
     }
 
-    /// All unfinished tasks.
+    /// Prints new output of all unfinished tasks.
     async fn tasks(
         &mut self,
         status: &JobStatus,
@@ -123,8 +123,8 @@ impl<'m> Following<'m> {
         Ok(())
     }
 
-    /// Tasks in a range, up to the first that has not started; returns how many are finished and need not be visited
-    /// again.
+    /// Prints new output of the tasks in a range, up to a page on which no task has started. Returns the position
+    /// before which all tasks are finished and need not be visited again.
     async fn from(
         &mut self,
         start: u64,
@@ -160,7 +160,7 @@ impl<'m> Following<'m> {
         task.state == "completed" && are_told
     }
 
-    /// Follows one task or one attempt; returns true once no more output can come from it.
+    /// Prints new output of one task or one attempt. Returns true once no more can come from the attempt.
     async fn task(
         &mut self,
         task: TaskId,
@@ -171,7 +171,7 @@ impl<'m> Following<'m> {
         let offset = offset(task, status);
         let page = self.master.tasks(TasksRequest { job: task.job, offset, limit: 1 }).await?;
         let Some(line) = page.first().filter(|line| line.id == task) else {
-            // Before there is a plan, the number of tasks is unknown.
+            // Before the job is planned, the number of tasks is unknown.
             let is_planned = status.maps.total + status.reduces.total > 0;
             let is_hopeless = is_planned || status.state.is_terminal();
             return if is_hopeless { Err(no_task(self.which).into()) } else { Ok(false) };
@@ -182,8 +182,8 @@ impl<'m> Following<'m> {
         Ok(only.is_some_and(|only| self.told.contains(&only)))
     }
 
-    /// Prints what an attempt has printed since. A worker that does not answer is asked again in the next round, as long as
-    /// its attempt is not over.
+    /// Prints an attempt's new output. A worker that does not answer is asked again in the next round, unless its
+    /// attempt has ended.
     async fn catch_up(
         &mut self,
         attempt: &AttemptLine,
@@ -199,7 +199,7 @@ impl<'m> Following<'m> {
         match self.read(attempt).await {
             Ok(log) => self.print(attempt.id, &log)?,
             Err(refused) => {
-                // In a job of many attempts, one without a log is not worth a note.
+                // In a job with many attempts, a missing log is not worth a note.
                 let is_known = self.addresses.remove(&attempt.worker).is_some();
                 let is_unkept = is_known && refused.code == exit::NOT_FOUND;
                 silent.insert(attempt.worker);
@@ -244,7 +244,7 @@ impl<'m> Following<'m> {
     }
 }
 
-/// Position of a task among all tasks of its job.
+/// Returns the position of a task among all tasks of its job.
 fn offset(task: TaskId, status: &JobStatus) -> u64 {
     let (maps, reduces) = (u64::from(status.maps.total), u64::from(status.reduces.total));
     let before = match task.kind {
@@ -257,7 +257,7 @@ fn offset(task: TaskId, status: &JobStatus) -> u64 {
 }
 
 impl Starts {
-    /// If fewer tasks are done than before, outputs were lost, and any task may be unfinished.
+    /// Begins a round. If fewer tasks are done than before, outputs were lost, and any task may be unfinished.
     fn begin(&mut self, status: &JobStatus) {
         let done = status.maps.done + status.reduces.done;
         if done < self.done {

@@ -32,7 +32,7 @@ loss of a worker.
 
 Example: gristmill logs -f j7";
 
-/// What `logs` shows.
+/// The job, task or attempt whose logs are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Which {
     /// The last attempt of each task.
@@ -73,7 +73,7 @@ impl Which {
     }
 }
 
-/// `gristmill logs`: prints the output of user code unchanged.
+/// Runs `gristmill logs`: prints the output of user code unchanged.
 pub(super) fn logs(cluster: &Cluster, which: Which, follow: bool) -> Result<u8, Refused> {
     cluster.ask(async |master| {
         let mut out = match Out::stdout() {
@@ -84,13 +84,21 @@ pub(super) fn logs(cluster: &Cluster, which: Which, follow: bool) -> Result<u8, 
             let mut following = Following::new(&master, which, out);
             return tokio::select! {
                 followed = following.run() => followed,
-                // If signals cannot be handled here, they end the process, as everywhere.
+                // If signals cannot be handled here, they end the process as usual.
                 Ok(()) = ctrl_c() => Ok(exit::INTERRUPTED),
             };
         }
         let attempts = attempts(&master, which).await?;
         if attempts.is_empty() {
-            return Err(none(&format!("not started yet: {}\nhint: try again later", shown(which))));
+            let what = match which {
+                Which::Attempt(_) => "attempt not found",
+                _ => "no attempt has started",
+            };
+            return Err(none(&format!(
+                "{what}: {}\nhint: run `gristmill tasks {}`",
+                shown(which),
+                which.job()
+            )));
         }
         let workers = master.workers().await?;
         let is_one = attempts.len() == 1;
@@ -117,7 +125,7 @@ pub(super) fn logs(cluster: &Cluster, which: Which, follow: bool) -> Result<u8, 
     })
 }
 
-/// Logs of a job that cannot be shown: a line for each reason, not for each attempt.
+/// Logs of a job that cannot be shown, with one line for each reason rather than for each attempt.
 #[derive(Debug, Default)]
 struct Missing {
     reasons: BTreeMap<String, (AttemptId, usize)>,
@@ -156,7 +164,7 @@ fn shown(which: Which) -> String {
     }
 }
 
-/// The selected attempts, in the order of their tasks.
+/// Returns the selected attempts, in the order of their tasks.
 async fn attempts(master: &Master, which: Which) -> Result<Vec<AttemptLine>, Refused> {
     let tasks = all(master, which.job()).await?;
     let mut wanted = tasks.into_iter().filter(|task| which.wants(task.id)).peekable();

@@ -25,7 +25,7 @@ impl<W: Write> Out<W> {
         Out { to, whose: None, is_line_begun: false }
     }
 
-    /// Prints bytes that may continue later.
+    /// Prints bytes that a later call may continue.
     pub(super) fn print(&mut self, bytes: &[u8]) -> io::Result<()> {
         if let Some(last) = bytes.last() {
             self.is_line_begun = *last != b'\n';
@@ -45,7 +45,7 @@ impl<W: Write> Out<W> {
         self.print(bytes)
     }
 
-    /// Ends the text printed last: nothing follows it.
+    /// Ends the text that was printed last: nothing follows it.
     pub(super) fn end(&mut self) -> io::Result<()> {
         self.to.end()
     }

@@ -10,16 +10,16 @@ use crate::rpc::jobs::{JobStatus, State};
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{escape, size};
 
-/// Most and fewest columns between a bar's brackets; narrower terminals get no bar.
+/// Maximum and minimum columns between a bar's brackets. Narrower terminals get no bar.
 const BAR_COLUMNS_MAX: usize = 40;
 const BAR_COLUMNS_MIN: usize = 8;
 /// Columns reserved for the text beside a bar: ` 4321/10000, 64 running, 117.7MiB/s, 12:34 left`.
 const BESIDE_COLUMNS: usize = 46;
-/// Columns of a job's name that take precedence over everything in the head but the state. A shorter name would not
-/// help.
+/// Columns of a job's name that take precedence over everything in the head except the state. With fewer columns than
+/// the minimum, the name is left out.
 const HEAD_NAME_COLUMNS: usize = 12;
 const HEAD_NAME_COLUMNS_MIN: usize = 4;
-/// The longest name of a phase.
+/// Length of the longest name of a phase.
 const NAME_COLUMNS: usize = 6;
 
 /// A job's progress, as it is drawn.
@@ -51,7 +51,7 @@ impl Line {
         Self { text, word: None }
     }
 
-    /// The line with its colour, if colours are wanted.
+    /// Returns the line, with its colour if `has_colours`.
     pub(super) fn painted(&self, has_colours: bool) -> String {
         match &self.word {
             Some((word, colour)) if has_colours => {
@@ -79,7 +79,7 @@ fn has_reduces(status: &JobStatus) -> bool {
     status.reduces.total > 0 || status.maps.total == 0 && Phase::of(status.state).is_some()
 }
 
-/// `j7 wordcount  mapping  43 %, 2 attempts again, 1 backup`.
+/// Renders the head, such as `j7 wordcount  mapping  43 %, 2 attempts again, 1 backup`.
 fn head(sight: &Sight<'_>, room: usize) -> Line {
     let JobStatus { id, name, state, progress, .. } = sight.status;
     let (id, state) = (id.to_string(), state.to_string());
@@ -108,7 +108,7 @@ fn head(sight: &Sight<'_>, room: usize) -> Line {
     }
 }
 
-/// `map     43% [########------------] 43/100, 4 running, 117.7MiB/s, 1:12 left`.
+/// Renders a bar, such as `map     43% [########------------] 43/100, 4 running, 117.7MiB/s, 1:12 left`.
 fn bar(sight: &Sight<'_>, phase: Phase, room: usize) -> Line {
     let (share, total, done, running) = counts(sight.status, phase);
     // 100 % means done, whatever the rounding.
@@ -145,13 +145,13 @@ fn bar(sight: &Sight<'_>, phase: Phase, room: usize) -> Line {
     }
 }
 
-/// Progress of a phase: its share from 0 to 1, and its total, finished and running tasks.
+/// Returns the progress of a phase: its share from 0 to 1, and its total, finished and running tasks.
 fn counts(status: &JobStatus, phase: Phase) -> (f64, u32, u32, u32) {
     if let Some(tally) = phase.tally(status) {
         return (tally.progress, tally.total, tally.done, tally.running);
     }
     let is_done = match phase {
-        // For a job that ended early, the plan's tasks are known.
+        // In a job that ended early, the plan is done if it has tasks.
         Phase::Plan => match Phase::of(status.state) {
             Some(now) => now > Phase::Plan,
             None => {

@@ -11,7 +11,7 @@ use crate::rpc::refusal::Refusal;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{AttemptId, WorkerId, escape};
 
-/// Tasks per request, and requests per look.
+/// Maximum number of tasks per request, and of requests per look.
 const PAGE: u32 = 256;
 const PAGES_MAX: u32 = 4;
 /// The scheduler's own counter group.
@@ -22,9 +22,9 @@ const JOB_COUNTERS: &str = "Job Counters";
 pub(super) struct Look {
     pub(super) reruns: u64,
     pub(super) backups: u64,
-    /// The attempt of the phase that has run longest.
+    /// The attempt of the phase that has been running longest.
     longest: Option<Longest>,
-    /// Used and available slots, if no task of the phase runs.
+    /// Used and available slots, if no task of the phase is running.
     slots: Option<(u32, u32)>,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Frontier {
 }
 
 impl Frontier {
-    /// Asks for everything that is shown beside the status.
+    /// Requests everything that is shown beside the status.
     pub(super) async fn look<J: Jobs>(
         &mut self,
         jobs: &J,
@@ -92,8 +92,8 @@ impl Frontier {
         Ok(None)
     }
 
-    /// Starts from the first task again after a change of phase, or when fewer tasks are done than before: then any
-    /// may be open again.
+    /// Starts again from the first task of the phase after a change of phase, or if fewer tasks are done than before:
+    /// then any task may be unfinished again.
     fn begin(&mut self, status: &JobStatus, phase: Phase) {
         let done = phase.tally(status).map_or(0, |tally| tally.done);
         if self.phase != Some(phase) || done < self.done {
@@ -130,7 +130,7 @@ fn longest(page: &[TaskLine], phase: Phase) -> Option<Longest> {
             backup: backup.map(|backup| backup.worker),
         })
     });
-    // All have the same format, so the earliest is the smallest.
+    // All times have the same format, so the earliest is the smallest.
     first.min_by(|a, b| a.started.cmp(&b.started))
 }
 
@@ -155,7 +155,7 @@ impl Look {
         }
         Some(match self.slots {
             Some((taken, all @ 1..)) if status.state != State::Committing => {
-                format!("{reason}; {taken} of {all} slots are in use")
+                format!("{reason}; {taken} of {all} slots in use")
             }
             _ => reason,
         })
@@ -185,7 +185,7 @@ mod tests {
     use crate::rpc::workers::Room;
     use crate::spec::{Cause, JobId, TaskKind};
 
-    /// A map, whose attempts each have a state, a worker and a second in which they began.
+    /// Returns a map whose attempts each have a state, a worker and a second in which they began.
     fn map(index: u32, state: &str, attempts: &[(&str, u64, u32)]) -> TaskLine {
         let id = JobId(7).task(TaskKind::Map, index);
         let attempt = |(number, (state, worker, second)): (u32, &(&str, u64, u32))| AttemptLine {
@@ -253,7 +253,7 @@ mod tests {
             (
                 of(State::Waiting, "waiting for slots"),
                 slots((4, 4)),
-                Some("waiting for slots; 4 of 4 slots are in use"),
+                Some("waiting for slots; 4 of 4 slots in use"),
             ),
             (of(State::Waiting, "a\x1b"), Look::default(), Some(r"a\x1b")),
             (of(State::Committing, "publishing"), slots((1, 4)), Some("publishing")),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::rpc::jobs::{JobStatus, State, Tally};
 
-/// Older samples say nothing about a job's current speed.
+/// Age of the oldest sample: older ones say nothing about a job's current speed.
 const WINDOW: Duration = Duration::from_secs(20);
 /// A remaining time is shown only after this much time and this share of the phase.
 const GROUND: Duration = Duration::from_secs(2);
@@ -36,7 +36,7 @@ impl Phase {
         }
     }
 
-    /// The phase that a job is in; none once it has ended.
+    /// Returns the phase that a job is in; `None` once it has ended.
     pub(super) fn of(state: State) -> Option<Self> {
         match state {
             State::Waiting | State::Planning => Some(Self::Plan),
@@ -47,7 +47,7 @@ impl Phase {
         }
     }
 
-    /// The phase's tasks, if it can have several.
+    /// Returns the tally of the phase's tasks, if it can have several.
     pub(super) fn tally(self, status: &JobStatus) -> Option<&Tally> {
         match self {
             Self::Map => Some(&status.maps),
@@ -57,7 +57,7 @@ impl Phase {
     }
 }
 
-/// Samples of the current phase's progress over the last while.
+/// Samples of the current phase's progress, no older than [`WINDOW`].
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     phase: Option<Phase>,
@@ -82,7 +82,7 @@ impl Meter {
         let phase = Phase::of(status.state);
         let tally = phase.and_then(|phase| phase.tally(status)).copied().unwrap_or_default();
         let seen = Seen { at: now, share: tally.progress, bytes: tally.bytes_done };
-        // Lost work must be redone, and its speed is not known yet.
+        // Lost work must be redone, at a speed that is not known yet.
         let is_back = |last: &Seen| seen.share < last.share || seen.bytes < last.bytes;
         if phase != self.phase || self.seen.back().is_some_and(is_back) {
             self.seen.clear();
@@ -98,7 +98,8 @@ impl Meter {
         self.seen.push_back(seen);
     }
 
-    /// The first and the last sample, if there are enough of them and progress is not stalled.
+    /// Returns the first and the last sample and the seconds between them, if they are far enough apart and progress is
+    /// not stalled.
     fn ground(&self) -> Option<(Seen, Seen, f64)> {
         let (&first, &last) = (self.seen.front()?, self.seen.back()?);
         let time = last.at.saturating_duration_since(first.at);
@@ -107,14 +108,14 @@ impl Meter {
         is_ground.then_some((first, last, time.as_secs_f64()))
     }
 
-    /// Bytes read per second.
+    /// Returns the bytes read per second.
     pub(super) fn bytes_per_second(&self) -> Option<u64> {
         let (first, last, seconds) = self.ground()?;
         let rate = ((last.bytes - first.bytes) as f64 / seconds) as u64;
         (rate > 0).then_some(rate)
     }
 
-    /// Time until the phase ends at the current speed.
+    /// Returns the time until the phase ends at the current speed.
     pub(super) fn left(&self) -> Option<Duration> {
         let (first, last, seconds) = self.ground()?;
         let left = (1.0 - last.share) * seconds / (last.share - first.share);

@@ -26,13 +26,13 @@ use crate::rpc::refusal::Refusal;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{JobId, escape};
 
-/// Most plain lines for a job that stays in one state.
+/// Maximum number of plain lines for a job that stays in one state.
 const PLAIN_STEPS: f64 = 20.0;
 /// Time between two drawings: short enough to look alive, long enough to read.
 const DRAW_EVERY: Duration = Duration::from_millis(250);
 /// Time between an answer and the next request for tasks and counters.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long masters may be silent before a line says so.
+/// How long masters may leave a request unanswered before a line reports it.
 const SILENT_AFTER: Duration = Duration::from_secs(2);
 
 /// How progress is shown.
@@ -45,7 +45,8 @@ enum Style {
 }
 
 impl Style {
-    /// The requested form; `is_capable` says whether the terminal, if any, can move its cursor.
+    /// Returns the style for the requested form. `is_capable` tells whether there is a terminal that can move its
+    /// cursor.
     fn of(when: Showing, is_quiet: bool, is_json: bool, is_capable: bool) -> Self {
         match when {
             _ if is_quiet => Self::Never,
@@ -60,11 +61,11 @@ impl Style {
     }
 }
 
-/// How a job is shown, and what was shown last.
+/// The display of a job's progress, and what it showed last.
 #[derive(Debug)]
 pub(super) struct Progress {
     style: Style,
-    /// Whether progress is shown at all.
+    /// Whether notes are suppressed, so that only errors are shown.
     is_quiet: bool,
     last: String,
     /// State and step of the last plain line.
@@ -72,7 +73,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// As the job's flags ask.
+    /// Creates the display that the job's flags ask for.
     pub(super) fn of_report(report: &[(String, String)]) -> Self {
         let flag = |name: &str| {
             report.iter().find(|(flag, _)| flag == name).map_or("", |(_, value)| value.as_str())
@@ -82,7 +83,7 @@ impl Progress {
         Self::new(when, flag("quiet") == "true", flag("summary") == "json")
     }
 
-    /// With this form.
+    /// Creates a display in this form.
     pub(super) fn new(when: Showing, is_quiet: bool, is_json: bool) -> Self {
         let is_capable = stderr().is_terminal() && !is_dumb();
         let style = Style::of(when, is_quiet, is_json, is_capable);
@@ -90,7 +91,7 @@ impl Progress {
         Self { style, is_quiet, last: String::new(), last_step: None }
     }
 
-    /// Whether notes that are not errors are shown.
+    /// Whether notes are suppressed, so that only errors are shown.
     pub(super) fn is_quiet(&self) -> bool {
         self.is_quiet
     }
@@ -141,7 +142,7 @@ impl Progress {
     }
 }
 
-/// What the last look found, and since when an answer has been awaited.
+/// What the last look found, and when the unanswered request was sent, if any.
 type Found = (Look, Option<Instant>);
 
 /// Requests tasks and counters repeatedly.
@@ -181,7 +182,7 @@ struct Bars {
 }
 
 impl Bars {
-    /// Draws repeatedly. The first drawing comes after a pause, so that a short job is drawn only once.
+    /// Draws repeatedly. The first drawing follows a pause, so that a short job is drawn only once.
     async fn draw_again(
         &mut self,
         statuses: watch::Receiver<Option<JobStatus>>,

@@ -61,11 +61,11 @@ mod tests {
         assert!(first.starts_with("\rj7 wordcount  waiting  0 %\x1b[K\nplan "), "{first:?}");
         assert!(first.ends_with("\nno workers\x1b[K\n"), "{first:?}");
         assert_eq!(screen.draw(drawn(&status, Some("no workers"), 80), terminal(80, 24)), None);
-        // One line less: the last old line is erased.
+        // One line fewer: the last old line is erased.
         let second = screen.draw(drawn(&status, None, 80), terminal(80, 24)).unwrap();
         assert!(second.starts_with("\r\x1b[6Aj7 "), "{second:?}");
         assert!(second.ends_with("\x1b[K\n\x1b[J"), "{second:?}");
-        // As many as before: nothing to erase below.
+        // As many lines as before: there is nothing to erase below.
         let third = screen.draw(drawn(&status, None, 90), terminal(90, 24)).unwrap();
         assert!(third.starts_with("\r\x1b[5Aj7 ") && third.ends_with("\x1b[K\n"), "{third:?}");
     }

@@ -17,7 +17,7 @@ use crate::frame::{self, Connection, Done, EXECUTOR_ARG, FromExecutor, Run, ToEx
 use crate::spec::{Failure, Location, add_place};
 use crate::worker::Ending;
 
-/// How long it may take to send its hello, and to end after closing its socket.
+/// How long an executor may take to send its hello, and to end after closing its socket.
 const HELLO_WITHIN: Duration = Duration::from_secs(30);
 const DYING_LOOKS: u32 = 500;
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -37,7 +37,7 @@ pub(super) enum Outcome {
     Done(Done),
     Failed(Failure),
     Died(Ending),
-    /// It made no progress for this long, and was killed.
+    /// The attempt made no progress for this long, and was killed.
     TimedOut(Duration),
 }
 
@@ -64,7 +64,7 @@ impl Child {
         let stderr = io::stderr().as_fd().try_clone_to_owned().map_err(cannot)?;
         let process =
             command.stdin(OwnedFd::from(theirs)).stdout(stderr).spawn().map_err(cannot)?;
-        // Dropping it closes our copy of the other end, so that we notice when the child closes its own.
+        // Dropping the command closes our copy of the other end, so that we notice when the child closes its own.
         drop(command);
         let pid = Pid::from_child(&process);
         let _noted_once = group.set(pid);
@@ -90,7 +90,7 @@ impl Child {
         Ok(child)
     }
 
-    /// Makes the executable run an attempt, and gives it no further maps.
+    /// Makes the executable run an attempt. If it asks for further maps, it gets none.
     pub(super) fn run(&mut self, run: Run) -> Outcome {
         if self.connection.send(&ToExecutor::Run(Box::new(run))).is_err() {
             return Outcome::Died(self.end());

@@ -65,10 +65,10 @@ pub(super) struct Replay {
 #[derive(Debug)]
 enum Ended {
     Well(AttemptId, Done),
-    /// It reported this failure. The number is the limit on bad records.
+    /// The attempt reported this failure. The number is the limit on bad records.
     Failed(AttemptId, Box<crate::spec::Failure>, u64),
     Died(AttemptId, Ending),
-    /// It made no progress for this long.
+    /// The attempt made no progress for this long.
     TimedOut(AttemptId, Duration),
 }
 
@@ -89,7 +89,7 @@ impl Replay {
         let addresses = self.cluster.addresses()?;
         let folder = Folder::make_for_executables(self.data.as_deref())?;
         needs::check_empty(folder.path())?;
-        // Without it, daemons of user code outlive a replay that is interrupted or takes too long.
+        // Without this call, daemons of user code outlive a replay that is interrupted or takes too long.
         let _adopts_or_too_old = adopt_orphans();
         let group: Arc<OnceLock<Pid>> = Arc::default();
         let ended = runtime()?.block_on(async {
@@ -132,7 +132,7 @@ async fn on_its_own_thread(
         let ended = Child::start(&needs.executable, &needs.folder, limit, &group)
             .and_then(|child| needs.carry_out(child));
         let _heard_or_interrupted = sender.send(ended);
-        // Until the signal has been handled.
+        // Stay alive until the caller has the outcome, or has been interrupted.
         let _nothing_comes = stays.recv();
     };
     let started = std::thread::Builder::new().name("replay".into()).spawn(work);
@@ -174,7 +174,7 @@ fn report(ended: &Ended) -> u8 {
     }
 }
 
-/// The counters of an attempt, one per line.
+/// Formats the counters of an attempt, one per line.
 fn counted(done: &Done) -> String {
     let none = Counters::new();
     let counters = match done {

@@ -20,7 +20,7 @@ use crate::storage::{SharedStaging, StagingOptions, make_private_folder};
 use crate::task::PlanFile;
 use crate::worker::{fetch_once, lend_file};
 
-/// Most ranges of input that are named.
+/// Maximum number of input ranges that are named.
 const RANGES_MAX: usize = 5;
 
 /// Everything that an attempt needs.
@@ -29,7 +29,7 @@ pub(super) struct Needs {
     spec: JobSpec,
     pub(super) executable: PathBuf,
     plan: Option<PathBuf>,
-    /// What was fetched for a reduce; none if its maps run here.
+    /// The segments that were fetched for a reduce; `None` if its maps run here.
     segments: Option<Vec<SegmentRef>>,
     pub(super) folder: PathBuf,
 }
@@ -85,7 +85,7 @@ impl Needs {
             Some(plan) => Some(get("plan", plan).await?),
             None => None,
         };
-        // Its output is private, and need not outlive the command.
+        // The attempt's output is private, and need not outlive the command.
         let out = folder.join("out");
         (spec.output, spec.overwrite, spec.sync) = (Some(Location::from(&out)), false, false);
         let options = StagingOptions { overwrite: false, sync: false };
@@ -177,8 +177,8 @@ impl Needs {
         }
     }
 
-    /// Runs all maps, one after the other. Returns this reduce's partition of each output, or how the first map that
-    /// did not succeed ended.
+    /// Runs all maps, one after the other. Returns this reduce's partition of each output, or the outcome of the first
+    /// map that did not succeed.
     fn make_maps(&self, child: &mut Child) -> Result<Result<Vec<SegmentRef>, Ended>, Refused> {
         let (task, plan) = (self.recipe.attempt.task, self.plan.clone().unwrap_or_default());
         let mut segments = Vec::new();
@@ -205,7 +205,7 @@ fn publishes(attempt: AttemptId) -> Refused {
     ))
 }
 
-/// Describes what a map reads, or why that is unknown; the attempt itself will report more.
+/// Describes the input of a map, or why it is unknown. In that case, the attempt itself will report more.
 fn input(plan: Option<&Path>, map: u32) -> String {
     let Some(plan) = plan else { return "its split".into() };
     let split = match PlanFile::open(plan).and_then(|plan| plan.split(map)) {

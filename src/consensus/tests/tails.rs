@@ -1,7 +1,7 @@
 //! Torn tails: after a crash, any part of the last write may be missing.
 //!
-//! A crash image combines two copies of a running node's log: one from before and one from after another command was
-//! committed. Each sector that differs comes from either copy. A disk may hold such a mixture if the power fails before
+//! A crash image combines two copies of a running node's log. One was made before a command was committed, the other
+//! after it. Each sector that differs comes from either copy. A disk may hold such a mixture if the power fails before
 //! fsync returns.
 
 use std::fs;

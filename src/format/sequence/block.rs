@@ -6,14 +6,15 @@ const MAGIC: &[u8; 12] = b"GristSeq\x01\0\0\0";
 /// Length of the file's header.
 pub(super) const FILE_HEADER_BYTES: usize = 16;
 
-/// First bytes of a block. The first one occurs in no UTF-8 text, and the line end breaks if a transfer changes it.
+/// First bytes of a block. The first byte never occurs in UTF-8 text, and the line end shows if a transfer has
+/// converted line ends.
 pub(super) const MARK: &[u8; 8] = b"\xf5GSeqB\r\n";
 
 /// Length of a block's header.
 pub(super) const HEADER_BYTES: usize = 48;
 
-/// Decoded bytes after which a block is closed: large enough to compress well, small next to a split. Only a block of
-/// one long record is longer.
+/// Maximum number of decoded bytes in a block: large enough to compress well, small compared with a split. Only a block
+/// of one long record is larger.
 pub(super) const BLOCK_BYTES: usize = 128 << 10;
 
 /// Bytes of the length before each record in a block.
@@ -33,7 +34,7 @@ pub(super) enum Coding {
 pub(super) struct Header {
     /// Its offset in the file.
     pub(super) offset: u64,
-    /// The offset of the block before; 0 for the first.
+    /// The offset of the previous block; 0 for the first block.
     pub(super) before: u64,
     pub(super) records: u32,
     pub(super) decoded_bytes: u32,
@@ -72,7 +73,7 @@ impl Header {
         bytes
     }
 
-    /// Parses a header, which must be undamaged and be found at `offset`.
+    /// Parses a header that was found at `offset`. Returns `None` if it is damaged or belongs to another offset.
     pub(super) fn from_bytes(bytes: &[u8; HEADER_BYTES], offset: u64) -> Option<Self> {
         let word = |at: usize| {
             u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])

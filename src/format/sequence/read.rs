@@ -13,8 +13,8 @@ use crate::record::value;
 
 /// Reads typed sequence files, as [`Seq`](super::Seq) writes them: pairs of `K` and `V`.
 ///
-/// The types must be those that were written, or have the same form in bincode (such as `String` and `TextBuf`): files do
-/// not name their types. Damage and truncation are errors that give the place of the block.
+/// The types must be those that were written, or have the same form in bincode (such as `String` and `TextBuf`): files
+/// do not name their types. If a file is damaged or truncated, the error gives the offset of the block.
 pub struct Sequence<K, V> {
     source: Source,
     end: u64,
@@ -22,7 +22,7 @@ pub struct Sequence<K, V> {
     block: Vec<u8>,
     next: usize,
     records: u32,
-    /// Where the current block begins, or the one before the range; 0 if there was none.
+    /// Where the current block begins or, before the first one, the last block before the range; 0 if there is none.
     offset: u64,
     /// The record that was returned last, as a range of the block.
     last: Range<usize>,
@@ -82,7 +82,7 @@ impl<K: DeserializeOwned + 'static, V: DeserializeOwned + 'static> Input for Seq
         }
     }
 
-    /// The offset is that of the record's block: within it, records are compressed.
+    /// Returns the record with the offset of its block, because the records in a block are compressed.
     fn last(&self) -> Last<'_> {
         Last { offset: self.offset, bytes: &self.block[self.last.clone()] }
     }
@@ -104,7 +104,7 @@ impl<K, V> Sequence<K, V> {
 
     /// Skips everything before the first block that begins at `start` or later.
     fn find_block(&mut self, start: u64) -> Result<(), Error> {
-        // A range too short for the end mark must still check that there is one: no other range might.
+        // A range that is shorter than the end mark must still check for it, because no other range might.
         let size = self.source.size().unwrap_or(u64::MAX);
         self.source.rewind(start.saturating_sub(size.saturating_sub(HEADER_BYTES as u64)));
         while self.source.skip_to(MARK)? {

@@ -19,7 +19,7 @@ fn written<T: serde::Serialize>(records: &[T]) -> Vec<u8> {
     bytes
 }
 
-/// Records that fill a few blocks, some of them incompressible.
+/// Returns records that fill a few blocks, some of them incompressible.
 fn records(count: u64) -> Vec<(u64, Vec<u8>)> {
     let mut noise = 1_u64;
     let record = |number| {
@@ -41,7 +41,7 @@ where
     try_check::<Sequence<K, V>, _>(bytes, cuts, read_bytes, |pair| pair)
 }
 
-/// One record, stored as it is: how lz4 compresses may change, how it is decoded may not.
+/// One record, stored uncompressed: a new version of lz4 may compress differently, but must decode in the same way.
 const GOLDEN: [&str; 8] = [
     "477269737453657101000000e99dcfe2",
     "f547536571420d0a1000000000000000",
@@ -94,7 +94,7 @@ fn a_sequence_file_inside_a_value_is_not_mistaken_for_blocks() {
     for number in 0..40_u8 {
         outer.push((number, inner.clone()));
     }
-    // Stored as it is, since a single short record hardly compresses.
+    // Stored uncompressed, because a single short record hardly compresses.
     let bytes = written(&outer[..1]);
     for cut in 0..bytes.len() as u64 {
         assert_eq!(read_all::<u8, Vec<u8>>(&bytes, &[cut], 64).unwrap(), outer[..1]);

@@ -9,10 +9,11 @@ use crate::format::source::RECORD_BYTES_MAX;
 use crate::format::{Error, Output, Writes};
 use crate::record::value;
 
-/// Writes typed sequence files, which [`Sequence<K, V>`](super::Sequence) reads: the fastest way to pass records from one job to the next.
+/// Writes typed sequence files, which [`Sequence<K, V>`](super::Sequence) reads. They are the fastest way to pass
+/// records from one job to the next.
 ///
-/// Records are bincode, in blocks that are compressed with lz4 where that helps, and checksummed. A record may have up
-/// to 64 MiB.
+/// Records are encoded with bincode, in checksummed blocks. A block is compressed with lz4 if that makes it smaller. A
+/// record may have up to 64 MiB.
 #[derive(Default)]
 pub struct Seq {
     /// The current record, encoded.
@@ -23,7 +24,7 @@ pub struct Seq {
     compressed: Vec<u8>,
     /// Where in the file the next block begins.
     offset: u64,
-    /// Where the block before begins.
+    /// Where the previous block begins.
     before: u64,
 }
 

@@ -6,9 +6,9 @@ use super::{Codec, Options, Source};
 use crate::format::Error;
 use crate::spec::{FileRange, Location};
 
-/// Refuses a file, before any work, that is not compressed as its name implies, or that must be text and is not.
-/// The content of a compressed file is checked only if `decodes`; that costs decoding a block. Returns the file's
-/// compression.
+/// Refuses a file, before any work, that is not compressed as its name implies, or that must be text and is not. The
+/// content of a compressed file is checked only if `decodes` is true, because a block must be decoded for that. Returns
+/// the file's compression.
 ///
 /// # Errors
 /// As [`Source::open`] and [`Source::check_text`].
@@ -50,7 +50,7 @@ pub(super) fn name(head: &[u8], codec: Option<Codec>, location: &Location) -> Re
     }
 }
 
-/// Refuses bytes that a file of text cannot begin with.
+/// Refuses first bytes that a file of text cannot have.
 fn text(head: &[u8], name: &[u8], location: &Location) -> Result<(), Error> {
     match foreign::recognise(head, name) {
         None => Ok(()),

@@ -14,12 +14,12 @@ const COMPRESSED_READ_BYTES: usize = 128 << 10;
 /// First bytes of every LZ4 frame.
 pub(super) const LZ4_MAGIC: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 
-/// Whether this is the magic number of a skippable frame: Zstandard and LZ4 share sixteen of them.
+/// Returns whether this is the magic number of a skippable frame. Zstandard and LZ4 share sixteen of them.
 pub(super) fn is_skippable(magic: [u8; 4]) -> bool {
     matches!(magic, [0x50..=0x5f, 0x2a, 0x4d, 0x18])
 }
 
-/// Whether a file's name has this ending, in upper or lower case.
+/// Returns whether a file's name has this ending, in upper or lower case.
 pub(super) fn has_ending(name: &[u8], ending: &str) -> bool {
     let tail = name.len().checked_sub(ending.len()).map(|at| &name[at..]);
     tail.is_some_and(|tail| tail.eq_ignore_ascii_case(ending.as_bytes()))
@@ -28,7 +28,7 @@ pub(super) fn has_ending(name: &[u8], ending: &str) -> bool {
 /// Compression of an input file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Codec {
-    /// gzip (RFC 1952); all members are read, one after another, and zeros after the last are padding.
+    /// gzip (RFC 1952); all members are read, one after another, and zeros after the last one are skipped.
     Gzip,
     /// Zstandard (RFC 8878); all frames are read, checksums are verified, skippable frames are skipped.
     Zstd,
@@ -41,21 +41,23 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// Detects how a file that begins with these bytes (16, or all if it has fewer) is compressed.
+    /// Detects the compression of a file from its first 16 bytes, or from all of them if there are fewer.
     ///
-    /// A file that begins with a skippable frame is Zstandard or LZ4; what follows the frame decides.
+    /// A file that begins with a skippable frame is Zstandard or LZ4. Only the bytes after such frames show which one
+    /// it is, so call this function with those.
     pub fn detect(head: &[u8]) -> Option<Self> {
         if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
             return Some(Self::Zstd);
         }
-        // The upper bits are the version, without which four bytes of binary data might be mistaken.
+        // The upper bits are the version. Checking them keeps binary data from being mistaken for LZ4.
         if head.starts_with(&LZ4_MAGIC) && head.get(4).is_none_or(|flags| flags >> 6 == 1) {
             return Some(Self::Lz4);
         }
         if head.starts_with(b"\xfd7zXZ\0") {
             return Some(Self::Xz);
         }
-        // The three upper flag bits are reserved as zero; to ask for it keeps binary data from being mistaken.
+        // The three upper flag bits are reserved and must be zero. Checking them keeps binary data from being mistaken
+        // for gzip.
         let flags_fit = head.get(3).is_none_or(|flags| flags & 0xe0 == 0);
         if head.starts_with(&[0x1f, 0x8b, 0x08]) && flags_fit {
             return Some(Self::Gzip);
@@ -72,7 +74,7 @@ impl Codec {
         }
     }
 
-    /// The compression that the ending of a file's name implies.
+    /// Returns the compression that the ending of a file's name implies.
     pub(super) fn of_name(name: &[u8]) -> Option<Self> {
         const ENDINGS: [(&str, Codec); 14] = [
             (".gz", Codec::Gzip),
@@ -129,7 +131,7 @@ impl Decoded {
         }
     }
 
-    /// The input itself, if it is not compressed.
+    /// Returns the input itself, if it is not compressed.
     pub(super) fn plain(&mut self) -> Option<&mut Stored> {
         match self {
             Self::Plain(stored) => Some(stored),
@@ -137,7 +139,7 @@ impl Decoded {
         }
     }
 
-    /// How far decoding has come, in bytes of the file as stored.
+    /// Returns how far decoding has come, in bytes of the file as stored.
     pub(super) fn reached(&self) -> u64 {
         match self {
             Self::Plain(stored) => stored.position(),
@@ -149,7 +151,7 @@ impl Decoded {
         }
     }
 
-    /// The input as it is stored.
+    /// Returns the input as stored.
     pub(super) fn stored(&self) -> &Stored {
         match self {
             Self::Plain(stored) => stored,

@@ -20,26 +20,27 @@ pub(super) struct Foreign {
 const UNPACK: &str = "unpack it first, and name the files in it";
 const CONVERT: &str = "convert it to lines of text first, such as CSV or JSON lines";
 const DECOMPRESS: &str = "decompress it first, or use gzip, zstd, bzip2, xz or lz4 instead";
+const GUNZIP: &str = "decompress it first, for example with `gzip -d`";
 const NOT_TEXT: &str = "leave it out, or extract its text first";
-const TO_UTF8: &str = "convert it first, as with `iconv -f UTF-16 -t UTF-8`";
-const TO_UTF8_FROM_32: &str = "convert it first, as with `iconv -f UTF-32 -t UTF-8`";
-/// Without a byte order mark, the order must be given to `iconv`.
+const TO_UTF8: &str = "convert it first, for example with `iconv -f UTF-16 -t UTF-8`";
+const TO_UTF8_FROM_32: &str = "convert it first, for example with `iconv -f UTF-32 -t UTF-8`";
+/// Text without a byte order mark. The hint must tell `iconv` the byte order.
 const WITHOUT_MARK: [Foreign; 4] = [
     Foreign {
         what: "UTF-32 text without a byte order mark",
-        hint: "convert it first, as with `iconv -f UTF-32LE -t UTF-8`",
+        hint: "convert it first, for example with `iconv -f UTF-32LE -t UTF-8`",
     },
     Foreign {
         what: "UTF-32 text without a byte order mark",
-        hint: "convert it first, as with `iconv -f UTF-32BE -t UTF-8`",
+        hint: "convert it first, for example with `iconv -f UTF-32BE -t UTF-8`",
     },
     Foreign {
         what: "UTF-16 text without a byte order mark",
-        hint: "convert it first, as with `iconv -f UTF-16LE -t UTF-8`",
+        hint: "convert it first, for example with `iconv -f UTF-16LE -t UTF-8`",
     },
     Foreign {
         what: "UTF-16 text without a byte order mark",
-        hint: "convert it first, as with `iconv -f UTF-16BE -t UTF-8`",
+        hint: "convert it first, for example with `iconv -f UTF-16BE -t UTF-8`",
     },
 ];
 const DAMAGED: &str = "copy the file again, or leave it out";
@@ -47,7 +48,7 @@ const DAMAGED: &str = "copy the file again, or leave it out";
 /// First bytes of a file, the kind of file they show, and a hint.
 type Row = (&'static [u8], &'static str, &'static str);
 
-/// First bytes that no text has.
+/// First bytes that never occur in text.
 const BINARY: &[Row] = &[
     (b"PK\x03\x04", "a zip archive", UNPACK),
     (b"PK\x05\x06", "an empty zip archive", UNPACK),
@@ -63,8 +64,8 @@ const BINARY: &[Row] = &[
     (b"SQLite format 3\0", "an SQLite database", CONVERT),
     (b"GristSeq\x01", "a gristmill sequence file", "read it with the input format Sequence"),
     (b"\x93NUMPY", "a NumPy file", CONVERT),
-    (b"\x1f\x9d", "compress data (.Z)", "decompress it first, as with `gzip -d`"),
-    (b"\x1f\x1e", "pack data (.z)", "decompress it first, as with `gzip -d`"),
+    (b"\x1f\x9d", "data of the compress program (.Z)", GUNZIP),
+    (b"\x1f\x1e", "data of the pack program (.z)", GUNZIP),
     (b"\x1f\xa0", "LZH data", DECOMPRESS),
     (b"\x1f\x8b", "damaged gzip data", DAMAGED),
     (b"\x22\xb5\x2f\xfd", "zstd data of an old format version", DECOMPRESS),
@@ -106,7 +107,7 @@ const BINARY: &[Row] = &[
     (b"\xfe\xff", "UTF-16 text", TO_UTF8),
 ];
 
-/// First bytes that a text may have too: they count only if bytes follow that no text has.
+/// First bytes that may also occur in text. They count only if the file also has bytes that never occur in text.
 const PLAIN: &[Row] = &[
     (b"PAR1", "a Parquet file", CONVERT),
     (b"PARE", "an encrypted Parquet file", CONVERT),
@@ -145,7 +146,7 @@ const NAMED: &[(&str, &str, &str)] = &[
     (".sz", "snappy data", DECOMPRESS),
     (".deflate", "deflate data", DECOMPRESS),
     (".zz", "zlib data", DECOMPRESS),
-    (".z", "compress data (.Z)", "decompress it first, as with `gzip -d`"),
+    (".z", "data of the compress program (.Z)", GUNZIP),
     (".lz", "lzip data", DECOMPRESS),
     (".zip", "a zip archive", UNPACK),
     (".7z", "a 7z archive", UNPACK),
@@ -196,7 +197,7 @@ pub(super) fn recognise(head: &[u8], name: &[u8]) -> Option<Foreign> {
     row.and_then(|(_, what, hint)| found(what, hint))
 }
 
-/// The compression that the name implies, if the bytes are something else. An empty file may have any name.
+/// Returns the compression that the name implies, if the bytes are something else. An empty file may have any name.
 pub(super) fn misnamed(head: &[u8], codec: Option<Codec>, name: &[u8]) -> Option<Codec> {
     let said = Codec::of_name(name)?;
     (!head.is_empty() && codec != Some(said)).then_some(said)
@@ -207,7 +208,7 @@ fn is_in_no_text(byte: u8) -> bool {
     matches!(byte, 0..=0x08 | 0x0e..=0x1a | 0x1c..=0x1f | 0x7f)
 }
 
-/// Whether the first block is the header of a file in an archive: its checksum holds.
+/// Returns whether the first block is the header of a file in an archive, with a valid checksum.
 fn is_tar(head: &[u8]) -> bool {
     const CHECKSUM: std::ops::Range<usize> = 148..156;
     let Some(block) = head.first_chunk::<512>() else { return false };
@@ -223,11 +224,11 @@ fn is_tar(head: &[u8]) -> bool {
     said == sum
 }
 
-/// Recognises UTF-16 and UTF-32 without a byte order mark: each unit is a character that text has, with a newline, a
-/// tab or a space among them.
+/// Recognises UTF-16 and UTF-32 without a byte order mark: every unit must be a character that occurs in text, and
+/// there must be a newline, a tab or a space.
 ///
-/// NUL between single characters is text as well (`find -print0`), and so is any other text with a NUL in it. So the
-/// bytes must not be UTF-8 without control characters other than NUL, unless each unit is ASCII.
+/// UTF-8 text may contain NULs, as in the output of `find -print0`. So the bytes must not be valid UTF-8 without
+/// control characters other than NUL, unless every unit is ASCII.
 fn without_mark(head: &[u8]) -> Option<Foreign> {
     if !head.contains(&0) {
         return None;
@@ -254,7 +255,8 @@ fn without_mark(head: &[u8]) -> Option<Foreign> {
     found.map(|at| WITHOUT_MARK[at])
 }
 
-/// Whether these characters are a text, and more likely so than the bytes that they were decoded from.
+/// Returns whether these characters are text, and are more likely to be text than the bytes that they were decoded
+/// from.
 fn is_text(text: &str, head: &[u8]) -> bool {
     const CHARACTERS_MIN: usize = 4;
     let is_plain = |c: char| match c {
@@ -270,7 +272,7 @@ fn is_text(text: &str, head: &[u8]) -> bool {
     {
         return false;
     }
-    // ASCII text of single bytes gives ideographs where two of them are read as one unit.
+    // If two bytes of ASCII text are read as one unit, the result is usually an ideograph.
     const ASCII_SHARE_MAX: (usize, usize) = (7, 8);
     let (share, whole) = ASCII_SHARE_MAX;
     let bytes = head.iter().filter(|byte| **byte != 0).count();
@@ -281,13 +283,13 @@ fn is_text(text: &str, head: &[u8]) -> bool {
     text.is_ascii() || (is_no_ascii && (head.iter().any(is_in_none) || !is_utf8(head)))
 }
 
-/// Whether this is how a UTF-8 text begins.
+/// Returns whether these may be the first bytes of UTF-8 text.
 fn is_utf8(head: &[u8]) -> bool {
-    // `error_len` is `None` where the head ends within a character.
+    // `error_len` is `None` if the head ends within a character.
     std::str::from_utf8(head).map_or_else(|error| error.error_len().is_none(), |_| true)
 }
 
-/// Recognises compressed data that begins with one wrong byte.
+/// Recognises compressed data that has one wrong byte in its magic number.
 fn damaged(head: &[u8]) -> Option<&'static str> {
     const BEGINNINGS: [(&[u8], &str); 3] = [
         (b"\x28\xb5\x2f\xfd", "damaged zstd data"),
@@ -319,7 +321,8 @@ fn damaged(head: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Whether it begins like zlib data, which has a header of two bytes with a checksum, and no magic number.
+/// Returns whether the file begins like zlib data, which has a header of two bytes with a checksum, and no magic
+/// number.
 fn is_zlib(head: &[u8]) -> bool {
     let Some((&[method, flags, block], _)) = head.split_first_chunk() else { return false };
     let has_dictionary = flags & 0x20 != 0;
@@ -331,7 +334,8 @@ fn is_zlib(head: &[u8]) -> bool {
         && !is_utf8(head)
 }
 
-/// Whether it begins like the format before xz, as `lzma` writes it, which has no magic number.
+/// Returns whether the file begins like data of the `lzma` command, a predecessor of xz whose format has no magic
+/// number.
 fn is_lzma(head: &[u8]) -> bool {
     let Some((&[0x5d, 0, 0, third, fourth], rest)) = head.split_first_chunk() else { return false };
     let Some(size) = rest.first_chunk::<8>() else { return false };
@@ -376,7 +380,7 @@ mod tests {
             (b"ORC\x11\0\0", "a", "an ORC file"),
             (b"Obj\x01\x04", "a", "an Avro file"),
             (b"SEQ\x06!org.apache", "a", "a Hadoop sequence file"),
-            (b"\x1f\x9d\x90a", "a.Z", "compress data (.Z)"),
+            (b"\x1f\x9d\x90a", "a.Z", "data of the compress program (.Z)"),
             (b"\x1f\x8b\x07\0", "a", "damaged gzip data"),
             (b"\x28\xb5\x2f\xfc\x04", "a", "damaged zstd data"),
             (b"\x5e\x2a\x4d\x18\0\0\0\0abcd", "a", "damaged zstd or lz4 data"),

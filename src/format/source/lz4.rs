@@ -25,7 +25,7 @@ pub(super) struct Frames<R> {
     window: Vec<u8>,
 }
 
-/// Contents of a frame's header, and what was decoded of the frame.
+/// Contents of a frame's header, and the state of decoding the frame.
 struct Frame {
     block_bytes_max: usize,
     is_linked: bool,
@@ -46,7 +46,7 @@ impl<R: BufRead> Frames<R> {
         &self.reader
     }
 
-    /// Reads the next frame's header after any skippable frames; none at the end of the file.
+    /// Reads the next frame's header after any skippable frames; `None` at the end of the file.
     fn begin_frame(&mut self) -> io::Result<Option<Frame>> {
         loop {
             if self.reader.fill_buf()?.is_empty() {

@@ -28,14 +28,14 @@ use crate::spec::{FileRange, Location};
 pub(crate) use self::check::check;
 pub use self::codec::Codec;
 
-/// Bytes read at a time. Large enough that calls to the system cost nothing, small enough that what was read is still
-/// in the second-level cache when it is parsed.
+/// Bytes read at a time. Large enough that system calls cost almost nothing, small enough that the data is still in the
+/// second-level cache when it is parsed.
 pub const READ_BYTES: usize = 256 << 10;
 
 /// Default maximum length of a record in bytes; a record must fit in memory as a whole.
 pub const RECORD_BYTES_MAX: usize = 64 << 20;
 
-/// Bytes read at a time to finish a record that continues after the range: another task reads them too.
+/// Bytes read at a time to finish a record that continues after the range: few, because another task reads them too.
 const TAIL_READ_BYTES: usize = 4 << 10;
 
 /// Options of a task's sources. A clone shares the progress and the spare buffer.
@@ -47,7 +47,7 @@ pub struct Options {
     pub record_bytes_max: usize,
     /// Counts the bytes of ranges as they are read, in bytes of the files as they are stored.
     pub progress: Option<Arc<AtomicU64>>,
-    /// Where the next source finds the buffer of the one before.
+    /// Passes the buffer of a source on to the next one.
     pub spare: SpareBuffer,
 }
 
@@ -78,7 +78,7 @@ impl fmt::Debug for SpareBuffer {
     }
 }
 
-/// Whether the file of `range` is read as one compressed stream, and so cannot be cut.
+/// Returns whether the file of `range` is one compressed stream, which cannot be cut.
 pub(super) fn is_compressed(range: &FileRange) -> Result<bool, Error> {
     let mut stored = Stored::open(range, None)?;
     let codec = stored.head().and_then(|head| stored.codec(&head));
@@ -90,8 +90,9 @@ pub(super) fn is_compressed(range: &FileRange) -> Result<bool, Error> {
 ///
 /// A format looks at [`window`](Self::window), reads more with [`fill`](Self::fill), and takes what it has parsed with
 /// [`lend`](Self::lend) or [`consume`](Self::consume). It may read past the range's end to finish a record.
-/// gzip, zstd, bzip2, xz and lz4 are recognised by their first bytes and decoded; such a file, like standard input, is
-/// one stream: the range that begins at 0 has all of it and any other range nothing.
+///
+/// Files compressed with gzip, zstd, bzip2, xz or lz4 are recognised by their first bytes and decoded. Such a file,
+/// like standard input, is one stream: the range that begins at 0 contains all of it, and all other ranges are empty.
 pub struct Source {
     decoded: Decoded,
     /// How the file is compressed.
@@ -101,11 +102,11 @@ pub struct Source {
     location: Location,
     index: usize,
     range: Range<u64>,
-    /// The window is `buffer[begin..end]`; the bytes after `end` mean nothing.
+    /// The window is `buffer[begin..end]`; the bytes after `end` are unused.
     buffer: Vec<u8>,
     begin: usize,
     end: usize,
-    /// Where in the decoded file the buffer begins.
+    /// Where the buffer begins in the decoded file.
     base: u64,
     /// The record that was lent last, as a part of the buffer.
     last: Range<usize>,
@@ -115,10 +116,10 @@ pub struct Source {
 }
 
 impl Source {
-    /// Opens the file of `range`; nothing but its first bytes is read yet.
+    /// Opens the file of `range`, and reads only its first bytes.
     ///
     /// # Errors
-    /// If the file cannot be opened, is not the one that was listed, or is not compressed as its name says.
+    /// If the file cannot be opened, is not the file that was listed, or is not compressed as its name implies.
     pub fn open(range: &FileRange, options: &Options) -> Result<Self, Error> {
         let mut stored = Stored::open(range, options.progress.clone())?;
         let location = range.location.clone();
@@ -130,7 +131,7 @@ impl Source {
         Ok(Self::over(stored, head, location, index, range.start..range.end, options))
     }
 
-    /// A range of bytes in memory as if they were a file, for tests of formats.
+    /// Creates a source from a range of bytes in memory, for tests of formats.
     pub fn of_bytes(bytes: impl Into<Arc<[u8]>>, range: Range<u64>, options: &Options) -> Self {
         let bytes = bytes.into();
         let head = bytes[..bytes.len().min(HEAD_BYTES)].to_vec();
@@ -205,7 +206,7 @@ impl Source {
         self.options.record_bytes_max
     }
 
-    /// The file.
+    /// Returns the location of the file.
     pub fn location(&self) -> &Location {
         &self.location
     }
@@ -223,7 +224,8 @@ impl Source {
         self.begin += bytes;
     }
 
-    /// Returns `record`, a part of the window, as the [`last`](Self::last) record, and consumes `bytes`.
+    /// Consumes `bytes` bytes, and returns `record`, a part of the window, which becomes the [`last`](Self::last)
+    /// record.
     ///
     /// # Panics
     /// If the window is shorter than either.
@@ -240,13 +242,14 @@ impl Source {
         Last { offset: self.base + self.last.start as u64, bytes: &self.buffer[self.last.clone()] }
     }
 
-    /// Appends more of the file to the window; false at the end of the file. The window's bytes stay at the same places.
+    /// Appends more of the file to the window. Returns false at the end of the file. Positions in the window do not
+    /// change.
     ///
     /// Call it only if the window does not hold a complete record.
     ///
     /// # Errors
-    /// If the window is already longer than the longest record may be, or if the file cannot be read or decoded, or
-    /// has changed.
+    /// If the window is already longer than a record may be, or if the file cannot be read, cannot be decoded, or has
+    /// changed.
     #[cold]
     #[inline(never)]
     pub fn fill(&mut self) -> Result<bool, Error> {
@@ -262,7 +265,8 @@ impl Source {
             return Err(Error::RecordTooLong { location, offset, limit });
         }
         self.make_room();
-        // Never more than the limit allows: whether a record is refused must not depend on its place in the buffer.
+        // Never reads more than the limit allows, because whether a record is refused must not depend on its place in
+        // the buffer.
         let room = (self.buffer.len() - self.end).min((limit - self.end).saturating_add(1));
         let wanted = self.wanted(room);
         match self.decoded.read(&mut self.buffer[self.end..self.end + wanted]) {
@@ -276,14 +280,14 @@ impl Source {
         }
     }
 
-    /// Moves the window to the front, and makes the buffer longer than it.
+    /// Moves the window to the front of the buffer, and makes the buffer longer than the window.
     fn make_room(&mut self) {
         self.buffer.copy_within(self.begin..self.end, 0);
         self.base += self.begin as u64;
         (self.begin, self.end) = (0, self.end - self.begin);
         self.last = 0..self.end;
         let usual = self.options.read_bytes.max(1);
-        // Not more than there is to read of a small range or file.
+        // Allocates no more than a small range or file needs.
         let first = self.wanted(usual);
         if self.end == 0 && self.buffer.len() < first {
             // A large allocation of zeros costs nothing until it is used.
@@ -295,7 +299,7 @@ impl Source {
                 0,
             );
         } else if self.buffer.len() > usual && self.end <= usual / 2 {
-            // After a long record, give its memory back.
+            // Frees the memory of a long record.
             self.buffer.truncate(usual);
             self.buffer.shrink_to_fit();
         }
@@ -341,8 +345,8 @@ impl Source {
         }
     }
 
-    /// Starts `bytes` before the range, or at the start of the file if that is nearer, so that the format sees what ends
-    /// there. Call it before anything is read.
+    /// Moves the start of the window back by `bytes` bytes, at most to the start of the file, so that the format sees
+    /// what precedes the range. Call it before anything is read.
     pub fn rewind(&mut self, bytes: u64) {
         debug_assert!(self.window().is_empty(), "rewind must be called before anything is read");
         let position = self.offset().saturating_sub(bytes);
@@ -355,10 +359,11 @@ impl Source {
         }
     }
 
-    /// Returns where in the window `delimiter` first occurs, and reads until it does; `None` if the file ends before.
+    /// Reads until the window contains `delimiter`, and returns its first position in the window; `None` if the file
+    /// ends first.
     ///
     /// # Errors
-    /// As [`fill`](Self::fill): among others, if the limit for a record is reached before.
+    /// The errors of [`fill`](Self::fill), for example if the limit for a record is reached first.
     pub fn find(&mut self, delimiter: &[u8]) -> Result<Option<usize>, Error> {
         let mut searched = 0;
         loop {
@@ -372,7 +377,7 @@ impl Source {
         }
     }
 
-    /// Consumes everything before the first `delimiter`, however far it is. If the file ends before, consumes all of it
+    /// Consumes everything before the first `delimiter`, however far it is. If the file ends first, consumes all of it
     /// and returns false.
     ///
     /// # Errors
@@ -402,19 +407,21 @@ impl Source {
         Ok(found)
     }
 
-    /// Turns the source into one range that is never split: the range that begins at 0 has the whole file, others nothing.
+    /// Turns the source into one that is never split: a range that begins at 0 becomes the whole file, and any other
+    /// range becomes empty.
     pub fn into_whole(mut self) -> Self {
         self.range = whole(&self.range);
         self
     }
 
-    /// Renumbers the named input for a format that comes after `first` others.
+    /// Renumbers the named input for a format whose inputs come after `first` others.
     pub(super) fn behind(mut self, first: usize) -> Self {
         self.index = self.index.saturating_sub(first);
         self
     }
 
-    /// Creates the error of a format that finds `problem` at `offset`; `one_record` if it can continue after the record.
+    /// Creates the error of a format that finds `problem` at `offset`. Set `one_record` if reading can continue after
+    /// the record.
     pub fn error(&self, offset: u64, one_record: bool, problem: impl Into<String>) -> Error {
         let (location, problem) = (self.location.clone(), problem.into());
         Error::Malformed { location, offset, problem, one_record }
@@ -431,7 +438,7 @@ fn whole(range: &Range<u64>) -> Range<u64> {
     if range.start == 0 && range.end != 0 { 0..u64::MAX } else { 0..0 }
 }
 
-/// Whether a decoder reached the end of the file too early. Each decoder has its own error for that.
+/// Returns whether a decoder reached the end of the file too early. Each decoder has its own error for that.
 fn ends_early(cause: &io::Error) -> bool {
     let first = Some(cause as &(dyn std::error::Error + 'static));
     std::iter::successors(first, |error| error.source()).any(|error| {

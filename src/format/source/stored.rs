@@ -19,8 +19,8 @@ const FRAMES_SKIPPED_MAX: u32 = 1_000;
 /// How long the check of standard input waits for more bytes, in nanoseconds.
 const QUIET_NS: i64 = 200_000_000;
 
-/// The first bytes of standard input, which the check before any work keeps for the reader, and whether they are the
-/// whole input.
+/// The first bytes of standard input, and whether they are the whole input. The check before the job starts reads them
+/// and keeps them for the reader.
 static STANDARD_INPUT: Mutex<Option<(Vec<u8>, bool)>> = Mutex::new(None);
 
 /// One input, positioned at the next byte to read.
@@ -38,7 +38,7 @@ enum Store {
 }
 
 impl Stored {
-    /// Opens the file of `range` at its first byte, unless it is not the one that was listed.
+    /// Opens the file of `range` at its first byte. Fails if it is not the file that was listed.
     pub(super) fn open(range: &FileRange, progress: Option<Arc<AtomicU64>>) -> Result<Self, Error> {
         if range.location.is_standard_stream() {
             let mut stored = Self::of_stream(Box::new(io::stdin()), progress);
@@ -55,7 +55,7 @@ impl Stored {
         Ok(Self::of_object(object, range.start..range.end, progress))
     }
 
-    /// A file that can be read at any offset, and the part of it that counts as progress.
+    /// Wraps a file that can be read at any offset. `counted` is the part of it that counts as progress.
     pub(super) fn of_object(
         object: Box<dyn ReadAt>,
         counted: Range<u64>,
@@ -65,7 +65,7 @@ impl Stored {
         Self { store: Store::Object(object), position: 0, counted, progress }
     }
 
-    /// Bytes that can be read once and in order.
+    /// Wraps bytes that can be read only once and in order.
     pub(super) fn of_stream(
         reader: Box<dyn Read + Send>,
         progress: Option<Arc<AtomicU64>>,
@@ -90,7 +90,7 @@ impl Stored {
                 if !*ended {
                     let wanted = (HEAD_BYTES - kept.len()) as u64;
                     retry(|| reader.by_ref().take(wanted).read_to_end(kept))?;
-                    // A terminal would require a second end-of-file from the user.
+                    // On a terminal, another read would require a second end-of-file from the user.
                     *ended = kept.len() < HEAD_BYTES;
                 }
                 head.clone_from(kept);
@@ -112,7 +112,7 @@ impl Stored {
             };
             at = at.saturating_add(8 + u64::from(u32::from_le_bytes(length)));
             let Store::Object(object) = &self.store else {
-                // Of a stream only the head can be checked.
+                // Only the head of a stream can be checked.
                 let rest = usize::try_from(at).ok().and_then(|at| head.get(at..));
                 let Some(rest) = rest else { return Ok(Some(Codec::Zstd)) };
                 magic = rest.first_chunk().copied();
@@ -139,12 +139,12 @@ impl Stored {
         })
     }
 
-    /// How far it has been read.
+    /// Returns the offset of the next byte to read.
     pub(super) fn position(&self) -> u64 {
         self.position
     }
 
-    /// Length in bytes, unless it is a stream.
+    /// Returns the length in bytes; `None` for a stream.
     pub(super) fn size(&self) -> Option<u64> {
         match &self.store {
             Store::Object(object) => Some(object.len()),
@@ -222,7 +222,7 @@ fn begin_standard_input() -> io::Result<(Vec<u8>, bool)> {
     Ok((head, ended))
 }
 
-/// Returns what follows skippable frames.
+/// Returns the compression of the data that follows skippable frames.
 fn framed(head: &[u8]) -> Option<Codec> {
     Codec::detect(head).filter(|codec| matches!(codec, Codec::Zstd | Codec::Lz4))
 }
@@ -231,7 +231,7 @@ fn is_skippable_frame(head: &[u8; 8]) -> bool {
     head.first_chunk().is_some_and(|magic| is_skippable(*magic))
 }
 
-/// Bytes in memory as if they were a file.
+/// Bytes in memory that can be read like a file.
 pub(super) struct Memory(pub(super) Arc<[u8]>);
 
 impl ReadAt for Memory {
@@ -256,7 +256,7 @@ impl ReadAt for Memory {
     }
 }
 
-/// Retries what a signal interrupted.
+/// Repeats a read that a signal interrupted.
 fn retry<T>(mut read: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match read() {

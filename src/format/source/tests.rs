@@ -10,7 +10,7 @@ use super::foreign::HEAD_BYTES;
 use super::*;
 use crate::format::split_law::listed;
 
-/// Bytes that take several blocks of every codec, and compress well but not wholly.
+/// Returns bytes that fill several blocks of every codec, and that compress well, but not completely.
 fn text() -> Vec<u8> {
     (0..200_000_u32)
         .flat_map(|n| format!("{} line {n}\n", n.wrapping_mul(2_654_435_761)).into_bytes())
@@ -57,12 +57,12 @@ fn xz(bytes: &[u8]) -> Vec<u8> {
     through("xz", &["-1"], bytes)
 }
 
-/// With linked blocks, which a decoder has to keep a window for.
+/// Compresses with linked blocks, for which a decoder must keep a window.
 fn lz4(bytes: &[u8]) -> Vec<u8> {
     through("lz4", &["-BD", "-B4"], bytes)
 }
 
-/// What a program of the system makes of these bytes.
+/// Returns the output of a system program for these bytes.
 fn through(program: &str, flags: &[&str], bytes: &[u8]) -> Vec<u8> {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(bytes).unwrap();
@@ -102,14 +102,14 @@ fn truncated_or_damaged_compressed_data_is_an_error_with_its_offset() {
         let mut damaged = whole.clone();
         let middle = whole.len() / 2;
         damaged[middle..middle + 8].fill(0x5a);
-        // Not every zstd encoder writes checksums, so that there damage may only change the text.
+        // Not every zstd encoder writes checksums, so damage to zstd data may only change the text.
         assert!(decoded(&damaged).map_or(true, |found| name == "zstd" && found != text), "{name}");
         let error = decoded(&[&whole[..], b"and some text behind it"].concat()).unwrap_err();
         assert!(matches!(error, Error::Compressed { .. }), "{name}: {error}");
     }
 }
 
-/// The text in compressed data, found and read as a file of text is, whatever its name.
+/// Returns the text in compressed data, which is checked and read like a text file of any name.
 fn text_of(bytes: &[u8]) -> Result<Vec<u8>, Error> {
     let mut source = Source::of_bytes(bytes, 0..bytes.len() as u64, &Options::default());
     source.check_text()?;
@@ -126,7 +126,7 @@ fn one_wrong_byte_in_a_magic_number_is_never_read_as_text() {
                 for wrong in 1..=u8::MAX {
                     let mut file = whole.clone();
                     file[at] ^= wrong;
-                    // Some bytes are another size of block.
+                    // Some wrong bytes only give another block size.
                     let found = text_of(&file);
                     assert!(found.is_err() || found.unwrap() == text, "{name}, {at}: {wrong}");
                 }
@@ -142,7 +142,7 @@ fn only_members_or_padding_may_follow_a_gzip_member() {
     let (few, many) = ([0; 1].as_slice(), [0; 300_000].as_slice());
     let follows = "the data after a member is neither a member nor zero padding";
     let padded = "data follows the zero padding after a member";
-    /// Pieces of a file, and the text in it or where reading it fails and why.
+    /// Pieces of a file, and its text, or the offset and the cause of the error.
     type Row<'r> = (&'r [&'r [u8]], Result<&'r str, (usize, &'r str)>);
     let table: [Row<'_>; 10] = [
         (&[&member, few], Ok("a\n")),
@@ -186,7 +186,7 @@ fn frames_of_the_zstd_command_are_read_and_their_checksum_is_verified() {
     assert!(message.contains("checksum of a frame is wrong"), "{message}");
 }
 
-/// Skippable frames of every kind, one after another.
+/// Returns skippable frames of every kind, one after another.
 fn skippable(length: u32) -> Vec<u8> {
     let frame = |kind: u8| {
         let mut frame = vec![0x50 + kind, 0x2a, 0x4d, 0x18];
@@ -220,7 +220,7 @@ fn lz4_of_all_settings_is_read_and_its_checksums_are_verified() {
     ] {
         let file = through("lz4", flags, &text);
         assert!(decoded(&file).unwrap() == text, "{flags:?}");
-        // A file that ends between two blocks is not whole.
+        // A file that ends between two blocks is not complete.
         assert!(decoded(&file[..file.len() - 4]).is_err(), "{flags:?}");
     }
     let mut wrong = through("lz4", &[], b"hello hello hello hello\n");
@@ -314,7 +314,7 @@ fn a_file_that_changed_since_it_was_listed_is_refused() {
     let modified = file.metadata().unwrap().modified().unwrap();
     file.set_modified(modified + Duration::from_secs(1)).unwrap();
     assert!(message(opened).starts_with("input changed: "), "while it was read");
-    // The time of modification is what it was, but the inode has changed.
+    // The modification time is the same as before, but the inode has changed.
     file.set_modified(modified).unwrap();
     assert!(message(open(&listed)).starts_with("input changed: the change time of its inode was "));
     let opened = open(&crate::format::split_law::listed(&path, 3));
@@ -376,7 +376,7 @@ fn sources_share_a_buffer_that_grows_only_for_long_records() {
     assert_eq!(next.buffer.as_ptr(), place);
 }
 
-/// What a source of text says of these bytes in a file of this name.
+/// Returns the error of a source of text for a file with this name and these bytes.
 fn refusal(name: &str, bytes: &[u8]) -> Option<String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);

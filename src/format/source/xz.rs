@@ -4,7 +4,7 @@ use std::io::{self, BufRead, ErrorKind, Read};
 
 use xz4rust::{XzDecoder, XzError, XzNextBlockResult};
 
-/// Largest dictionary in bytes, which is memory that a file demands. `xz -9` uses half of it.
+/// Maximum dictionary size in bytes, which bounds the memory that a file can require. `xz -9` uses half of it.
 const DICTIONARY_BYTES_MAX: usize = 128 << 20;
 
 /// Padding between streams, and after the last one, is a multiple of this many zeros.

@@ -5,7 +5,8 @@ use std::io::{self, BufRead, ErrorKind, Read};
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
-/// Largest window in bytes, which is memory that a frame demands: the default limit of the `zstd` command.
+/// Maximum window size in bytes, which bounds the memory that a frame can require. It is the default limit of the
+/// `zstd` command.
 const WINDOW_BYTES_MAX: u64 = 128 << 20;
 
 /// The frames of a file, decoded one after the other.

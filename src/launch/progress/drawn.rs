@@ -4,8 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::launch::message::say;
 
-/// Columns of the terminal's row in use. They are overwritten with spaces instead of escape codes, which works on
-/// every terminal and in every log.
+/// The redrawn line, as the number of columns that it covers. It is overwritten with spaces rather than by escape
+/// codes, which works on every terminal and in every log.
 #[derive(Debug, Default)]
 pub(crate) struct Drawn {
     covered: Mutex<usize>,

@@ -5,15 +5,15 @@ use crate::embedded::Phase;
 use crate::launch::message::span;
 use crate::spec::size;
 
-/// Most columns between the bar's brackets; narrower terminals get a shorter bar or none.
+/// Maximum columns between the bar's brackets. Narrower terminals get a shorter bar or none.
 const BAR_COLUMNS_MAX: usize = 40;
 /// The widest text beside the bar, so that the bar keeps its length:
 /// ` 1023.9MiB/s 59:59 left`.
 const BESIDE_COLUMNS: usize = 23;
-/// Fewest columns of a useful bar.
+/// Minimum columns of a useful bar.
 const BAR_COLUMNS_MIN: usize = 8;
 
-/// The redrawn line. It leaves the last column free, because terminals differ in when they wrap.
+/// Renders the redrawn line. It leaves the last column free, because terminals differ in when they wrap.
 pub(super) fn redrawn(sight: &Sight, columns: usize) -> String {
     let room = columns.saturating_sub(1);
     let mut line = sight.phase.name().to_string();
@@ -44,7 +44,7 @@ pub(super) fn redrawn(sight: &Sight, columns: usize) -> String {
     line
 }
 
-/// A plain line.
+/// Renders a plain line.
 pub(super) fn plain(sight: &Sight) -> String {
     let mut line = sight.phase.name().to_string();
     match sight.percent {
@@ -61,7 +61,7 @@ pub(super) fn plain(sight: &Sight) -> String {
     line
 }
 
-/// A line in Hadoop's format.
+/// Renders a line in Hadoop's format.
 pub(super) fn hadoop(sight: &Sight) -> String {
     format!(" map {}% reduce {}%", sight.maps, sight.reduces)
 }

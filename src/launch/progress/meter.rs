@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 use crate::embedded::{Phase, Progress};
 
-/// Share of a phase below which its speed is not yet known.
+/// Time since the start of a phase before which its speed is not known.
 const TOO_EARLY: Duration = Duration::from_millis(50);
 
 /// Progress of a run, as it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sight {
     pub(super) phase: Phase,
-    /// Share of the phase; none if its end is unknown.
+    /// Percentage of the phase; `None` if its end is unknown.
     pub(super) percent: Option<u64>,
     /// Bytes of input read.
     pub(super) bytes: u64,
@@ -69,7 +69,7 @@ impl Meter {
     }
 }
 
-/// The finished share, 0 to 1; none if the total is zero.
+/// Returns the finished share, from 0 to 1; `None` if the total is zero.
 fn part(done: u64, total: u64) -> Option<f64> {
     (total > 0).then(|| (done as f64 / total as f64).min(1.0))
 }
@@ -78,7 +78,7 @@ fn percent(part: f64) -> u64 {
     (part * 100.0) as u64
 }
 
-/// None until there is enough to estimate from.
+/// Returns the bytes per second; `None` until there is enough to estimate from.
 fn per_second(bytes: u64, elapsed: Duration) -> Option<u64> {
     let seconds = elapsed.as_secs_f64();
     (bytes > 0 && elapsed > TOO_EARLY).then(|| (bytes as f64 / seconds) as u64)

@@ -19,11 +19,11 @@ use crate::embedded::{Phase, Progress};
 
 /// Time between two looks: short enough to look alive, long enough to cost nothing.
 const TICK: Duration = Duration::from_millis(100);
-/// Shorter runs show no progress, unless asked to.
+/// Shorter runs show no progress, unless it is requested.
 const QUIET: Duration = Duration::from_millis(300);
-/// Least time between two plain lines, so that logs stay short.
+/// Minimum time between two plain lines, so that logs stay short.
 const PLAIN_LEAST: Duration = Duration::from_secs(1);
-/// Most time between two plain lines.
+/// Maximum time between two plain lines.
 const PLAIN_MOST: Duration = Duration::from_secs(10);
 /// Percentage points between two plain lines.
 const PLAIN_PERCENT: u64 = 5;
@@ -33,13 +33,13 @@ const PLAIN_PERCENT: u64 = 5;
 pub(super) enum Style {
     /// One redrawn line.
     Redrawn,
-    /// A plain line now and then.
+    /// Plain lines, at intervals.
     Plain,
     /// A line for every change, in Hadoop's format.
     Hadoop,
 }
 
-/// The requested form, and the time of the first line.
+/// Returns the requested style, and the delay of the first line; `None` for no progress.
 pub(super) fn style(when: When, quiet: bool, summary: Form) -> Option<(Style, Duration)> {
     match when {
         _ if quiet => None,
@@ -69,7 +69,7 @@ pub(super) fn show(
     let mut wait = TICK.min(quiet);
     while matches!(ended.recv_timeout(wait), Err(RecvTimeoutError::Timeout)) {
         let now = clock.now();
-        // It looks from the start, to know when each phase began, and prints later.
+        // The meter looks from the start, to know when each phase began. Printing begins later.
         let sight = shown.meter.look(progress, now);
         if now.saturating_duration_since(begun) >= quiet {
             shown.show(&sight, now);
@@ -137,7 +137,7 @@ impl<'d> Shown<'d> {
     }
 }
 
-/// The current width of the terminal.
+/// Returns the current width of the terminal.
 fn columns() -> usize {
     size(std::io::stderr()).0
 }

@@ -83,7 +83,7 @@ fn of_kind(kind: Kind) -> &'static str {
         }
         Kind::Disk => "check the disk of that worker, and drain the worker if the disk is failing",
         Kind::WorkerLost => {
-            "find out why those workers died (see their standard error and the system log): the task seems to end each \
+            "find out why those workers died (see their standard error and the system log): the task seems to kill each \
              worker that runs it"
         }
         Kind::FetchFailed => {

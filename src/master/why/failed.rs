@@ -71,14 +71,15 @@ fn tried(job: &Job, task: TaskId) -> Vec<Tried> {
 
 fn paragraph(state: &State, job: &Job, blame: &Blame, why: &Why) -> String {
     let Blame { attempt, failure } = blame;
-    let how = match job.state() {
+    let (how, next) = match job.state() {
         JobState::Failed => {
-            format!("failed at {}", job.finished_ms().map(rfc3339).unwrap_or_default())
+            let at = job.finished_ms().map(rfc3339).unwrap_or_default();
+            (format!("failed at {at}"), "")
         }
-        _ => "cannot be published; the commit is retried until it succeeds".into(),
+        _ => ("cannot be published yet".into(), "The commit is retried until it succeeds."),
     };
-    let mut sentences =
-        vec![format!("{} {} {how}: {}.", job.id(), why.name, what(why.kind, failure))];
+    let what = what(why.kind, failure);
+    let mut sentences = vec![format!("{} {} {how}: {what}.", job.id(), why.name), next.to_string()];
     sentences.extend(record(why));
     sentences.push(which(state, job, *attempt, failure));
     sentences.push(first_so(job, *attempt, failure));

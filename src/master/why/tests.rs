@@ -1,4 +1,4 @@
-//! Explanations of jobs that wait, run, were cancelled, succeeded, or failed in each way.
+//! Tests of the explanations of jobs that wait, run, were cancelled, succeeded, or failed for various reasons.
 
 use super::*;
 use crate::master::recipes::recipe;
@@ -203,14 +203,15 @@ fn a_task_that_ends_its_workers_is_named() {
     ];
     check(&why, Kind::WorkerLost, &parts);
     assert_eq!((why.state, why.attempts.len()), (Stage::Failed, 16));
-    assert!(why.suggestion.contains("the task seems to end each worker that runs it"));
+    assert!(why.suggestion.contains("the task seems to kill each worker that runs it"));
 }
 
 #[test]
 fn recovered_failure_is_not_the_cause() {
     let mut story = Story::planned(1);
     story.fail(map(0, 1), Failure::new(Cause::Panic, "once"));
-    let said = "j1/m0#1 on w1 has failed, and its task is not done yet: user code panicked: once.";
+    let said =
+        "The latest failure of an unfinished task was in j1/m0#1 on w1: user code panicked: once.";
     check(&story.why(), Kind::Panic, &["is running: ", said]);
     story.complete(map(0, 2), 7);
     let why = story.why();

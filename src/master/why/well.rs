@@ -36,11 +36,12 @@ pub(super) fn well(state: &State, job: &Job, cluster: &str) -> Why {
             suggestion: format!("start another worker: gristmill worker --cluster {cluster}"),
             ..why
         },
-        (_, Some(reason @ Reason::Memory { most_bytes, .. })) => Why {
+        (_, Some(reason @ Reason::Memory { demanded_bytes, most_bytes })) => Why {
             kind: Kind::Waiting,
             summary: format!("{who} is {reason}."),
             suggestion: format!(
-                "start a worker that gives each slot this much memory (gristmill worker --memory SIZE --slots N), or kill the job and submit it with --memory {} or less",
+                "start a worker that gives each slot at least {} of memory (gristmill worker --memory SIZE --slots N), or kill the job and submit it with --memory {} or less",
+                size::format(demanded_bytes),
                 size::format(most_bytes)
             ),
             ..why
@@ -92,8 +93,9 @@ fn with_open(job: &Job, why: Why) -> Why {
     let why = met(job, *attempt, failure, why);
     let what = what(why.kind, failure);
     let record = record(&why).map(|record| format!(" {record}")).unwrap_or_default();
-    let said =
-        format!("{attempt} on {worker} has failed, and its task is not done yet: {what}.{record}");
+    let said = format!(
+        "The latest failure of an unfinished task was in {attempt} on {worker}: {what}.{record}"
+    );
     Why { summary: format!("{summary} {said}"), ..why }
 }
 

@@ -9,21 +9,21 @@ use super::{
     LENGTH_BYTES_MAX, Totals,
 };
 
-/// Bytes of slack after every block in the buffer, so that eight bytes can be read wherever a key begins.
+/// Number of padding bytes after every block in the buffer, so that eight bytes can be read wherever a key begins.
 const SLACK_BYTES: usize = 8;
 
-/// Most that the buffer grows at once for a frame larger than it: a claimed length is trusted only as its bytes
-/// arrive.
+/// When a frame is larger than the buffer, the buffer grows in steps: to twice its size, or to twice this number of
+/// bytes if that is more. A claimed length is thus trusted only as its bytes arrive.
 const GROWTH_BYTES_LEAST: usize = 64 * 1024;
 
 /// Reads a run of blocks, lending its records one at a time.
 ///
-/// Holds `buffer_bytes` of stored bytes and one block of raw bytes (none if no block is compressed); a
-/// block larger than that is held whole, stored and raw, while it is the current one.
+/// Holds `buffer_bytes` of stored bytes and, if blocks are compressed, one block of raw bytes. A larger block is held
+/// as a whole, both stored and raw, while it is the current one.
 pub struct BlockReader<R> {
     source: R,
-    /// The first `read_capacity` bytes receive what is read; the rest holds a block's decompressed bytes.
-    /// Both share one vector, so that a record is found in the same way whether its block was compressed or not.
+    /// The first `read_capacity` bytes hold the stored bytes that were read; the rest holds a block's decompressed
+    /// bytes. Both share one vector, so that a record is found in the same way whether its block was compressed or not.
     buffer: Vec<u8>,
     read_capacity: usize,
     read_capacity_least: usize,
@@ -79,7 +79,7 @@ impl<R: Read> BlockReader<R> {
     ///
     /// # Errors
     ///
-    /// [`Error::Read`], or one of the others if the bytes are not what a [`super::BlockWriter`] wrote. Repeated calls
+    /// [`Error::Read`], or another error if the bytes were not written by a [`super::BlockWriter`]. Repeated calls
     /// return the same error.
     #[inline]
     pub fn advance(&mut self) -> Result<bool, Error> {
@@ -105,19 +105,19 @@ impl<R: Read> BlockReader<R> {
         Ok(true)
     }
 
-    /// The current record's key; empty before the first.
+    /// Returns the current record's key; empty before the first record.
     #[inline]
     pub fn key(&self) -> &[u8] {
         &self.buffer[self.key_at..self.value_at]
     }
 
-    /// The current record's value; empty before the first.
+    /// Returns the current record's value; empty before the first record.
     #[inline]
     pub fn value(&self) -> &[u8] {
         &self.buffer[self.value_at..self.value_end]
     }
 
-    /// The first eight bytes of the current key as a big-endian number, padded with zeros.
+    /// Returns the first eight bytes of the current key as a big-endian number, padded with zeros.
     #[inline]
     pub fn key_prefix(&self) -> u64 {
         let window = self.buffer[self.key_at..]
@@ -128,12 +128,13 @@ impl<R: Read> BlockReader<R> {
         if key_bytes >= 8 { word } else { word & !(u64::MAX >> (8 * key_bytes)) }
     }
 
-    /// What the blocks read so far hold, the current one as a whole; at the end, what the run holds.
+    /// Returns the totals of the blocks read so far, including all of the current one. At the end, these are the totals
+    /// of the run.
     pub fn totals(&self) -> Totals {
         Totals { records: self.records, raw_bytes: self.raw_bytes, digest: self.digest.digest() }
     }
 
-    /// How many bytes of memory the buffer takes now.
+    /// Returns the number of bytes of memory that the buffer uses now.
     pub fn memory_bytes(&self) -> usize {
         self.buffer.capacity()
     }
@@ -146,7 +147,8 @@ impl<R: Read> BlockReader<R> {
         }
     }
 
-    /// Where the next record's key begins, its length and the value's; at least one length is 128 or more.
+    /// Returns where the next record's key begins, and the lengths of the key and the value. Also handles lengths of
+    /// 128 or more.
     fn long_lengths(&self) -> Result<(usize, usize, usize), Error> {
         let mut at = self.next;
         let mut length = || {
@@ -204,7 +206,8 @@ impl<R: Read> BlockReader<R> {
             return Err(Error::Checksum { offset: self.offset, expected, found });
         }
         if raw_bytes == 0 {
-            // Writers never write one, and a loop that skips them could be made to run forever.
+            // Writers never write an empty block, and crafted input could make a loop that skips empty blocks run
+            // forever.
             return Err(Error::Empty { offset: self.offset });
         }
         let block_at = self.unpack(header[0], stored_at, stored_end, raw_bytes as usize)?;
@@ -270,7 +273,7 @@ impl<R: Read> BlockReader<R> {
         }
         while self.unread_end - self.unread_start < bytes {
             if self.unread_end == self.read_capacity {
-                // Never past the frame, so that nothing is unread after a large block.
+                // Never reads past the frame, so that nothing is unread after a large block.
                 self.read_capacity = bytes.min(2 * self.read_capacity.max(GROWTH_BYTES_LEAST));
                 let room = self.read_capacity + SLACK_BYTES;
                 self.buffer.reserve_exact(room.saturating_sub(self.buffer.len()));

@@ -10,18 +10,18 @@ use super::{
     RECORD_BYTES_MAX, Totals,
 };
 
-/// A block is stored compressed only if that saves at least this share of it: less is not worth the time of
-/// decompressing it each time.
+/// A block is stored compressed only if that saves at least one part in this many. A smaller saving is not worth the
+/// time of decompressing the block at every read.
 const SAVING_PART_LEAST: usize = 8;
 
-/// After blocks that did not shrink, at most this many are stored without trying again: data that never shrinks costs
-/// next to nothing, and a change in the data is noticed after 1 MiB.
+/// After blocks that did not shrink, at most this many blocks are stored without trying to compress them. So
+/// incompressible data costs almost nothing, and a change in the data is noticed after at most 1 MiB.
 const UNTRIED_BLOCKS_MAX: u32 = 15;
 
 /// Writes records as runs of blocks into a sink.
 ///
-/// Holds about 160 KiB: the open block, its compressed form and lz4's table. A larger record needs up
-/// to twice its size while it is written.
+/// Uses about 160 KiB of memory: the open block, its compressed form and lz4's table. A record larger than a block
+/// needs up to twice its size while it is written.
 pub struct BlockWriter<W> {
     sink: W,
     /// Where in the sink the open block will begin.
@@ -30,15 +30,15 @@ pub struct BlockWriter<W> {
     open: Vec<u8>,
     /// How many records the open block holds.
     open_records: u32,
-    /// What has been written of the run, the open block apart.
+    /// Totals of the run so far, without the open block.
     records: u64,
     raw_bytes: u64,
     digest: Xxh3,
     /// The frame of a compressed block.
     packed: Vec<u8>,
     codec: Codec,
-    // Always the large one: the small one would be replaced at the first long record, and then the same block could
-    // be stored differently afterwards.
+    // Always the large table. A small one would be replaced at the first long record, and the same block could then be
+    // stored differently afterwards.
     table: CompressTable,
     untried_blocks: u32,
     untried_blocks_next: u32,
@@ -47,7 +47,7 @@ pub struct BlockWriter<W> {
 impl<W: Write> BlockWriter<W> {
     /// Writes into `sink`, whose next byte is at `offset` in its file.
     ///
-    /// The sink should be buffered where blocks may be small: each is written as one slice.
+    /// The sink should be buffered if blocks may be small, because each block is written as one slice.
     pub fn new(sink: W, codec: Codec, offset: u64) -> Self {
         let mut open = Vec::with_capacity(FRAME_HEADER_BYTES + BLOCK_RAW_BYTES);
         open.resize(FRAME_HEADER_BYTES, 0);
@@ -71,7 +71,8 @@ impl<W: Write> BlockWriter<W> {
     ///
     /// # Errors
     ///
-    /// [`Error::RecordTooLarge`] without effect; [`Error::Write`], after which the sink is of no use.
+    /// [`Error::RecordTooLarge`], which has no effect on the run, or [`Error::Write`], after which the sink must not be
+    /// used.
     #[inline]
     pub fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
         let bytes = key.len() + value.len();
@@ -108,12 +109,12 @@ impl<W: Write> BlockWriter<W> {
         Ok(totals)
     }
 
-    /// Where in its file the sink's next byte is, records of an open block not counted.
+    /// Returns the offset of the sink's next byte in its file. Records of the open block are not counted.
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// The sink. Bytes written to it between two runs are not counted in [`BlockWriter::offset`].
+    /// Returns the sink. Bytes written to it between two runs are not counted in [`BlockWriter::offset`].
     pub fn sink_mut(&mut self) -> &mut W {
         &mut self.sink
     }
@@ -157,7 +158,7 @@ impl<W: Write> BlockWriter<W> {
 
         self.open.truncate(FRAME_HEADER_BYTES);
         self.open_records = 0;
-        // One huge record must not keep its memory for the rest of the run.
+        // The memory of one huge record must not be kept for the rest of the run.
         self.open.shrink_to(FRAME_HEADER_BYTES + BLOCK_RAW_BYTES);
         self.packed.truncate(FRAME_HEADER_BYTES + get_maximum_output_size(BLOCK_RAW_BYTES));
         self.packed.shrink_to(0);

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use super::DEPTH_MAX;
 
-/// Why a key could not be encoded or decoded.
+/// Error of encoding or decoding a key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The type's own `Serialize` or `Deserialize` failed.
@@ -19,10 +19,10 @@ pub enum Error {
     /// The key ends before the bytes do.
     #[error("unexpected data after the key ({bytes} bytes)")]
     Trailing {
-        /// How many are left.
+        /// The number of bytes that are left.
         bytes: usize,
     },
-    /// A byte or number that is not valid at its place.
+    /// A byte or number is not valid at its position.
     #[error("{found:#x} is not a valid {wanted}")]
     Unexpected {
         /// What should be there.
@@ -30,18 +30,18 @@ pub enum Error {
         /// What is there.
         found: u32,
     },
-    /// A `str` or `String` whose bytes are not UTF-8.
+    /// The bytes of a `str` or `String` are not UTF-8.
     #[error(
         "text in a key is not UTF-8 at byte {valid_bytes}\nhint: use a key of type Text, which may hold any bytes"
     )]
     NotUtf8 {
-        /// How many bytes of the text are right.
+        /// The number of valid bytes before the first invalid one.
         valid_bytes: usize,
     },
-    /// A sequence or map that has more elements than its type took.
+    /// A sequence or map has more elements than its type accepts.
     #[error("the key has more elements than its type accepts")]
     ElementsLeft,
-    /// The key, or what damaged bytes say it is, nests too deep.
+    /// The key is nested too deeply, possibly because its bytes are damaged.
     #[error("the key is nested deeper than {DEPTH_MAX} levels")]
     TooDeep,
     /// The type depends on information that key bytes do not hold.
@@ -50,7 +50,7 @@ pub enum Error {
          `untagged`, `flatten` and others that need them"
     )]
     SelfDescribing,
-    /// A field is written only sometimes.
+    /// The key's `Serialize` skips a field.
     #[error(
         "field `{field}` of a key cannot be skipped, because the encoded key would not show that"
     )]

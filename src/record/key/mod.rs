@@ -48,15 +48,15 @@ pub use error::Error;
 pub use show::show;
 use source::Source;
 
-/// How deep a key may be nested; a limit so that neither a list of lists nor damaged bytes can exhaust the stack.
+/// Maximum nesting depth of a key, so that neither a list of lists nor damaged bytes can exhaust the stack.
 pub const DEPTH_MAX: u32 = 128;
 
-/// Calls `then` with the bytes of `key`: its own where it is text or bytes, else ones that are written to `scratch`.
+/// Calls `then` with the encoded bytes of `key`: its own bytes if it is text or bytes, else bytes written to `scratch`.
 ///
-/// What `scratch` held before is lost. It keeps its memory, so nothing is allocated per key.
+/// The previous contents of `scratch` are lost. Its memory is reused, so nothing is allocated per key.
 ///
 /// # Errors
-/// If the key's `Serialize` refuses, leaves out a field at times, or nests deeper than [`DEPTH_MAX`].
+/// If the key's `Serialize` fails or skips a field, or if the key is nested deeper than [`DEPTH_MAX`].
 #[inline(always)]
 pub fn encode<K: Serialize + ?Sized, R>(
     key: &K,
@@ -66,7 +66,7 @@ pub fn encode<K: Serialize + ?Sized, R>(
     key.serialize(Encoder::whole(scratch, then))
 }
 
-/// Appends `key` in the form that it has within other keys, which says by itself where it ends.
+/// Appends `key` in the form that it has within other keys. This form shows where the key ends.
 ///
 /// # Errors
 /// As [`encode`]; `out` may then hold a part of the key.
@@ -81,7 +81,7 @@ pub fn append<K: Serialize + ?Sized>(key: &K, out: &mut Vec<u8>) -> Result<(), E
 /// grows to at most the length of `bytes`, and its previous contents are lost.
 ///
 /// # Errors
-/// If these are not exactly the bytes of one key of this type, or if the type can't be read without names in the data
+/// If these are not exactly the bytes of one key of this type, or if the type cannot be read without names in the data
 /// (`untagged`, `flatten` and the like).
 #[inline(always)]
 pub fn decode<'a, K: Deserialize<'a>>(
@@ -94,10 +94,10 @@ pub fn decode<'a, K: Deserialize<'a>>(
     Ok(key)
 }
 
-/// The key that [`append`] put at the beginning of `bytes`, and how many of them it takes.
+/// Decodes the key that [`append`] put at the beginning of `bytes`, and returns it with its length in bytes.
 ///
 /// # Errors
-/// As [`decode`], but for bytes that follow.
+/// As [`decode`], except that other bytes may follow.
 #[inline]
 pub fn decode_prefix<'a, K: Deserialize<'a>>(
     bytes: &'a [u8],
@@ -108,7 +108,7 @@ pub fn decode_prefix<'a, K: Deserialize<'a>>(
     Ok((key, bytes.len() - source.left()))
 }
 
-/// The key that [`append`] put into all of `bytes`.
+/// Decodes the key that [`append`] wrote, from all of `bytes`.
 ///
 /// # Errors
 /// As [`decode`].
@@ -123,7 +123,7 @@ pub fn decode_part<'a, K: Deserialize<'a>>(
     Ok(key)
 }
 
-/// Two keys that [`append`] put one after the other into all of `bytes`, the first one of `length` bytes.
+/// Decodes two keys that [`append`] wrote one after the other, from all of `bytes`. The first one has `length` bytes.
 #[inline]
 pub(super) fn decode_pair<'a, A: Deserialize<'a>, B: Deserialize<'a>>(
     bytes: &'a [u8],
@@ -144,8 +144,8 @@ pub(super) fn decode_pair<'a, A: Deserialize<'a>, B: Deserialize<'a>>(
     Ok((first, second))
 }
 
-/// The first eight bytes as a number, filled up with zeros: `prefix(a) < prefix(b)` means `a < b`, and
-/// only keys with equal prefixes have to be compared as a whole.
+/// Returns the first eight bytes as a number, padded with zeros. `prefix(a) < prefix(b)` means `a < b`, so only keys
+/// with equal prefixes must be compared as a whole.
 #[inline(always)]
 pub fn prefix(bytes: &[u8]) -> u64 {
     if let Some(first) = bytes.first_chunk() {
@@ -156,7 +156,7 @@ pub fn prefix(bytes: &[u8]) -> u64 {
     u64::from_be_bytes(first)
 }
 
-/// The depth one further down, if that is allowed.
+/// Returns the depth of the next level, if it is allowed.
 #[inline(always)]
 fn deeper(depth: u32) -> Result<u32, Error> {
     if depth < DEPTH_MAX { Ok(depth + 1) } else { Err(Error::TooDeep) }

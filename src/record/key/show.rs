@@ -28,7 +28,7 @@ struct Shower<'o> {
 
 impl<'o> Shower<'o> {
     fn word(self, word: impl Display) -> Result<(), Error> {
-        // A string takes whatever is written to it.
+        // Writing to a string cannot fail.
         let _written = write!(self.out, "{word}");
         Ok(())
     }
@@ -196,7 +196,7 @@ impl<'o> Serializer for Shower<'o> {
     }
 }
 
-/// Compounds whose parts are values alone.
+/// Compound types whose parts have no names.
 macro_rules! compounds {
     ($($trait:ident $method:ident;)*) => {$(
         impl $trait for Parts<'_> {
@@ -214,7 +214,7 @@ macro_rules! compounds {
     )*};
 }
 
-/// Compounds whose parts have names, which are left out.
+/// Compound types whose parts have names, which are not shown.
 macro_rules! named_compounds {
     ($($trait:ident)*) => {$(
         impl $trait for Parts<'_> {
@@ -284,7 +284,7 @@ mod tests {
         Custom(u8),
     }
 
-    /// Encodes a key, as emit does, and shows the bytes, as a reduce does.
+    /// Encodes a key as `emit` does, and shows its bytes as a failed reduce does.
     fn shown<K: Serialize + for<'a> Deserialize<'a>>(key: &K) -> String {
         let mut scratch = Vec::new();
         let bytes = super::super::encode(key, &mut scratch, <[u8]>::to_vec).unwrap();

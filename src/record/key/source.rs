@@ -10,12 +10,12 @@ use super::Error;
 pub(super) struct Source<'a> {
     rest: &'a [u8],
     room: Room<'a>,
-    /// All ones within an odd number of `Reverse`, else zero.
+    /// All ones inside an odd number of nested `Reverse` values, else zero.
     mask: u8,
 }
 
-/// Memory for text that does not stand in the key as it is. It is never shorter than the rest of the key,
-/// because unescaped text is not longer than escaped text.
+/// Memory for text that is escaped or inverted in the key. It is never shorter than the rest of the key, because
+/// unescaped text is not longer than escaped text.
 enum Room<'a> {
     Unused { scratch: &'a mut Vec<u8> },
     Left { bytes: &'a mut [u8] },
@@ -27,13 +27,13 @@ impl<'a> Source<'a> {
         Self { rest: bytes, room: Room::Unused { scratch }, mask: 0 }
     }
 
-    /// How many bytes are left.
+    /// Returns the number of bytes that are left.
     #[inline(always)]
     pub(super) fn left(&self) -> usize {
         self.rest.len()
     }
 
-    /// Makes sure that nothing is left.
+    /// Checks that no bytes are left.
     #[inline(always)]
     pub(super) fn finish(&self) -> Result<(), Error> {
         match self.left() {
@@ -42,31 +42,31 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Reads everything from here on inverted, or no longer so.
+    /// Switches the inversion of all following bytes on or off.
     #[inline(always)]
     pub(super) fn invert(&mut self) {
         self.mask = !self.mask;
     }
 
-    /// All that is left.
+    /// Returns all bytes that are left.
     #[inline(always)]
     pub(super) fn take_all(&mut self) -> &'a [u8] {
         mem::take(&mut self.rest)
     }
 
-    /// The next byte, which stays.
+    /// Returns the next byte without consuming it.
     #[inline(always)]
     pub(super) fn peek(&self) -> Result<u8, Error> {
         self.rest.first().map(|byte| byte ^ self.mask).ok_or(Error::Truncated)
     }
 
-    /// The next byte.
+    /// Reads the next byte.
     #[inline(always)]
     pub(super) fn byte(&mut self) -> Result<u8, Error> {
         Ok(u8::from_be_bytes(self.fixed()?))
     }
 
-    /// The next `N` bytes.
+    /// Reads the next `N` bytes.
     #[inline(always)]
     pub(super) fn fixed<const N: usize>(&mut self) -> Result<[u8; N], Error> {
         let (bytes, rest) = self.rest.split_first_chunk().ok_or(Error::Truncated)?;
@@ -74,7 +74,7 @@ impl<'a> Source<'a> {
         Ok(bytes.map(|byte| byte ^ self.mask))
     }
 
-    /// The next byte, which must be this one.
+    /// Reads the next byte, which must be `byte`.
     #[inline(always)]
     pub(super) fn expect(&mut self, wanted: &'static str, byte: u8) -> Result<(), Error> {
         match self.byte()? {
@@ -83,7 +83,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The next byte of a byte string, or nothing at its end.
+    /// Reads the next byte of a byte string; `None` at its end.
     #[inline(always)]
     pub(super) fn escaped_byte(&mut self) -> Result<Option<u8>, Error> {
         match self.byte()? {
@@ -96,7 +96,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The next byte string, without its end: borrowed from the key if it is stored there unescaped.
+    /// Reads the next byte string, without its end mark. It is borrowed from the key if it is stored there unescaped.
     #[inline]
     pub(super) fn bytes(&mut self) -> Result<&'a [u8], Error> {
         if self.mask == 0 {
@@ -123,7 +123,7 @@ impl<'a> Source<'a> {
         };
         let mut length = 0;
         while let Some(byte) = self.escaped_byte()? {
-            // The room suffices, unless a type carries on after an error, which leaves it without any.
+            // The room suffices, unless a type continues to read after an error, which leaves no room.
             *room.get_mut(length).ok_or(Error::Truncated)? = byte;
             length += 1;
         }

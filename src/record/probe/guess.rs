@@ -9,7 +9,7 @@ use serde::de::{
 
 use super::{DEPTH_MAX, STEPS_MAX, State, Stop};
 
-/// Made-up data of one value.
+/// Made-up data for one value.
 #[derive(Clone, Copy)]
 pub(super) struct Guess<'s> {
     pub(super) state: &'s State,
@@ -157,7 +157,7 @@ impl<'de> Deserializer<'de> for Guess<'_> {
     ) -> Result<V::Value, Stop> {
         let mut several = self.several(fields.len())?;
         let value = visitor.visit_seq(&mut several)?;
-        // An alias is one more name of a field, and not one more field.
+        // An alias is another name of a field, not another field.
         let read = fields.len() - several.left;
         self.state.fields.borrow_mut().entry(name).or_default().insert(read);
         Ok(value)
@@ -215,7 +215,8 @@ impl<'de> MapAccess<'de> for Several<'_> {
             return Ok(None);
         }
         self.left -= 1;
-        // Not the key's own type: where names are looked for, that is one without a name of its own.
+        // Keeps the name of the outer type: when a struct looks for field names, the type of its keys is a generated
+        // one.
         seed.deserialize(self.guess).map(Some)
     }
 

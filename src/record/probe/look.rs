@@ -7,7 +7,7 @@ use serde::ser::{
 
 use super::{State, Stop};
 
-/// Looks at one value.
+/// Inspects one value while it is serialized.
 #[derive(Clone, Copy)]
 pub(super) struct Look<'s> {
     pub(super) state: &'s State,
@@ -18,7 +18,7 @@ impl<'s> Look<'s> {
         Several { look: self, name, why: None }
     }
 
-    /// A sequence or a map, which must know its length.
+    /// Begins a sequence or a map, which must know its length.
     fn counted(self, kind: &str, len: Option<usize>) -> Result<Several<'s>, Stop> {
         if len.is_none() {
             let why = format!(

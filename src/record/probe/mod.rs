@@ -18,29 +18,30 @@ use serde::{Deserialize, Serialize};
 /// What to do about a type that cannot be read back.
 pub const SERDE_HINT: &str = "remove serde attributes such as `untagged`, `tag`, `flatten` and `skip_serializing_if` from it, or use another type";
 
-/// How many values are made up: one without optional parts, the others with them, each with another variant of enums.
+/// Number of values that are made up: one without optional parts, the others with them. Each uses another variant of
+/// enums.
 const PASSES: u32 = 8;
-/// Values that one made-up value may contain: a limit for types that contain themselves several times.
+/// Maximum number of values in one made-up value, a limit for types that contain themselves several times.
 const STEPS_MAX: u32 = 4096;
-/// How deep made-up data is nested.
+/// Maximum nesting depth of made-up data.
 const DEPTH_MAX: u32 = 24;
 
-/// Why a type cannot be read back.
+/// Error of a type that cannot be read back.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{of}` {why}\nhint: {SERDE_HINT}")]
 pub struct Misfit {
     /// The type.
     pub of: String,
-    /// What it does.
+    /// What is wrong with it.
     pub why: String,
 }
 
-/// What is known while one value is made up and written.
+/// State while one value is made up and written.
 struct State {
     pass: u32,
     steps: Cell<u32>,
     misfit: RefCell<Option<Misfit>>,
-    /// How many fields were read of the structs of each name. Two structs may have one name.
+    /// The numbers of fields that were read for the structs of each name. Two structs may have the same name.
     fields: RefCell<BTreeMap<&'static str, BTreeSet<usize>>>,
 }
 
@@ -51,11 +52,11 @@ impl State {
     }
 }
 
-/// Looks for what keeps values of this type from being read back.
+/// Checks whether values of this type can be read back.
 ///
 /// # Errors
 ///
-/// If they surely cannot be.
+/// If they certainly cannot.
 pub fn probe<'de, T: Serialize + Deserialize<'de>>() -> Result<(), Misfit> {
     for pass in 0..PASSES {
         let state = State {
@@ -78,7 +79,7 @@ pub fn probe<'de, T: Serialize + Deserialize<'de>>() -> Result<(), Misfit> {
     Ok(())
 }
 
-/// Made-up data was refused, or is too much: nothing is known.
+/// Error of made-up data that the type refused or that grew too large. Nothing is then known about the type.
 #[derive(Debug)]
 struct Stop;
 
@@ -183,7 +184,7 @@ mod tests {
         }
     }
 
-    /// Attributes that change names alone, which are not in the data.
+    /// Has attributes that change only names, which are not in the data.
     #[derive(Serialize, Deserialize)]
     #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
     struct Renamed {

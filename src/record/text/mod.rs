@@ -12,9 +12,9 @@ use super::words::Words;
 
 pub use owned::TextBuf;
 
-/// Borrowed text: bytes that are usually UTF-8, but need not be. [`TextBuf`] is its owned twin.
+/// Borrowed text: bytes that are usually UTF-8, but need not be. [`TextBuf`] is its owned form.
 ///
-/// Numbers are parsed from the string that it is, and an error of either goes with `?`:
+/// To parse a number, convert the text to a string first. Pass the errors of both steps on with `?`:
 ///
 /// ```
 /// use gristmill::prelude::*;
@@ -29,9 +29,9 @@ pub use owned::TextBuf;
 /// # Ok::<(), Error>(())
 /// ```
 ///
-/// It compares, sorts and hashes by its bytes, which for valid UTF-8 is the order of code points.
-/// `Display` writes what is valid as it is and everything else as U+FFFD.
-/// To serde it is a byte string; formats made for people (JSON) get a string where it is valid UTF-8.
+/// It compares, sorts and hashes by its bytes, which for valid UTF-8 is the order of code points. `Display` writes
+/// valid UTF-8 unchanged, and U+FFFD for everything else. Serde sees a byte string or, in human-readable formats such
+/// as JSON, a string if the text is valid UTF-8.
 #[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
 pub struct Text([u8]);
@@ -46,55 +46,55 @@ impl Text {
         unsafe { &*(std::ptr::from_ref(bytes) as *const Self) }
     }
 
-    /// The text's bytes.
+    /// Returns the text's bytes.
     #[inline(always)]
     pub const fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The text as a string, or where it stops being UTF-8.
+    /// Returns the text as a string. The error tells where the text stops being UTF-8.
     pub const fn to_str(&self) -> Result<&str, Utf8Error> {
         str::from_utf8(&self.0)
     }
 
-    /// Length in bytes.
+    /// Returns the length in bytes.
     pub const fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether it is empty.
+    /// Returns whether the text is empty.
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The text without ASCII whitespace (space, `\t`, `\n`, `\f`, `\r`) at both ends.
+    /// Returns the text without ASCII whitespace (space, `\t`, `\n`, `\f`, `\r`) at both ends.
     pub const fn trim(&self) -> &Self {
         Self::new(self.0.trim_ascii())
     }
 
-    /// The words: maximal runs of bytes other than space, `\t`, `\n`, `\v`, `\f` and `\r`.
+    /// Returns the words: maximal runs of bytes other than space, `\t`, `\n`, `\v`, `\f` and `\r`.
     #[inline(always)]
     pub fn words(&self) -> Words<'_> {
         Words::new(&self.0)
     }
 
-    /// Splits at each `byte`: always one piece more than there are occurrences.
+    /// Splits the text at each occurrence of `byte`. There is always one piece more than there are occurrences.
     pub fn split(&self, byte: u8) -> Split<'_> {
         Split { rest: Some(self), byte }
     }
 
-    /// Splits at the first `byte`; none if it does not occur.
+    /// Splits the text at the first occurrence of `byte`; `None` if there is none.
     pub fn split_once(&self, byte: u8) -> Option<(&Self, &Self)> {
         let at = memchr(byte, &self.0)?;
         Some((Self::new(&self.0[..at]), Self::new(&self.0[at + 1..])))
     }
 
-    /// Whether the text begins with these bytes.
+    /// Returns whether the text begins with these bytes.
     pub fn starts_with(&self, prefix: impl AsRef<[u8]>) -> bool {
         self.0.starts_with(prefix.as_ref())
     }
 
-    /// Whether these bytes occur anywhere in the text.
+    /// Returns whether these bytes occur anywhere in the text.
     pub fn contains(&self, needle: impl AsRef<[u8]>) -> bool {
         memmem::find(&self.0, needle.as_ref()).is_some()
     }
@@ -142,7 +142,7 @@ impl fmt::Debug for Text {
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.to_str() {
-            // `pad` rather than `write_str`, so that `{:>8}` works on everything that is really text.
+            // Uses `pad` rather than `write_str`, so that `{:>8}` works.
             Ok(text) => f.pad(text),
             Err(_) => f.pad(&String::from_utf8_lossy(&self.0)),
         }
@@ -185,7 +185,7 @@ impl<'a> From<&'a [u8]> for &'a Text {
     }
 }
 
-/// Comparisons with everything that is bytes, in both directions, for borrowed and owned text.
+/// Comparisons with other types of bytes and text, in both directions, for borrowed and owned text.
 macro_rules! equal_by_bytes {
     ($([$($life:lifetime)?] $left:ty, $right:ty, $left_bytes:ident, $right_bytes:ident;)*) => {$(
         impl$(<$life>)? PartialEq<$right> for $left {

@@ -11,7 +11,7 @@ use super::Text;
 pub struct TextBuf(Vec<u8>);
 
 impl TextBuf {
-    /// Empty text; allocates nothing.
+    /// Creates empty text, without allocating memory.
     pub const fn new() -> Self {
         Self(Vec::new())
     }
@@ -26,7 +26,7 @@ impl TextBuf {
         self.0.clear();
     }
 
-    /// The bytes themselves.
+    /// Returns the bytes, without copying them.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0
     }

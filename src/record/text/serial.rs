@@ -7,7 +7,7 @@ use serde::ser::{Serialize, Serializer};
 
 use super::{Text, TextBuf};
 
-/// Most that is reserved on the word of a length that has not been seen to be true.
+/// Maximum number of bytes to reserve for a claimed length that has not been verified.
 const RESERVED_BYTES_MAX: usize = 4096;
 
 impl Serialize for Text {

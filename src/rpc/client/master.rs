@@ -238,7 +238,7 @@ impl Master {
         let known = self.known().addresses.join(", ");
         let is_silent = matches!(last, Refusal::Unavailable { .. });
         if is_silent && let Some(found) = stranger(asked).await {
-            let what = format!("this is not a master's address, because {found}: {asked}");
+            let what = format!("{asked} is not a master's address: {found}");
             let hint = "use the address in the line `master 1 ADDRESS pid …` that `gristmill dev` or `gristmill master` prints";
             return Refusal::Unavailable { message: with_hint(what, Some(hint.into())) };
         }

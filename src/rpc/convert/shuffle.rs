@@ -1,4 +1,4 @@
-//! Converts messages between workers to and from protobuf.
+//! Converts the messages of a fetch, between two workers, to and from protobuf.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -33,7 +33,7 @@ impl TryFrom<pb::FetchRequest> for FetchRequest {
         let (maps, numbers) = (wire.maps.len(), wire.numbers.len());
         if maps != numbers {
             return Err(invalid(format!(
-                "expected one attempt number per map (maps: {maps}, attempt numbers: {numbers})"
+                "the lists of maps and of attempt numbers must have the same length, got {maps} and {numbers}"
             )));
         }
         Ok(Self {

@@ -1,4 +1,4 @@
-//! Converts messages between workers and masters to and from protobuf.
+//! Converts messages about the work of workers, between workers and masters, to and from protobuf.
 
 use super::field::{bytes, texts};
 use super::{all, decode, digest, each, encode, id, ids, required, wide};

@@ -3,7 +3,7 @@
 //! A *seat* is room for one connection. If all seats are taken, the server closes an idle
 //! connection to free its seat: first the oldest one that has never made a request, then the one
 //! that has been idle longest. If no connection is idle, a new connection may take a reserved seat.
-//! The server closes it after a few seconds unless it comes from another master.
+//! The server closes that connection after a few seconds unless it comes from another master.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -75,8 +75,8 @@ fn replace_output(
     let reduces = job.progress(TaskKind::Reduce);
     if reduces.done > 0 {
         let message = format!(
-            "map is not deterministic: {attempt} replaced a lost output with a different one, but {} of \
-             {} reduces have already used the lost output",
+            "map is not deterministic: {attempt} replaced a lost output with a different one, but the lost \
+             output was already used by {} of {} reduces",
             reduces.done, reduces.total
         );
         let failure = Failure::new(Cause::UserError, message).about(About::OtherOutput);

@@ -70,7 +70,7 @@ fn plain_paths_are_no_patterns() {
 }
 
 proptest! {
-    /// Compares with the simplest matcher: try every length for every `*`.
+    /// Compares the matcher with the simplest one, which tries every length for every `*`.
     #[test]
     fn stars_match_as_a_search_does(pattern in "[ab*?]{0,8}", name in "[ab]{0,10}") {
         fn search(pattern: &[u8], name: &[u8]) -> bool {

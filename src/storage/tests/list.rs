@@ -35,7 +35,7 @@ fn check(root: &Path, inputs: &[&str], expected: &[&str]) -> Listing {
     listing
 }
 
-/// The message, with the root's name as `ROOT`.
+/// Returns the error's message, with the root's name as `ROOT`.
 fn refusal(root: &Path, input: &str) -> String {
     list_of(root, &[input]).unwrap_err().to_string().replace(root.to_str().unwrap(), "ROOT")
 }
@@ -167,7 +167,7 @@ fn a_file_that_hides_its_size_is_refused() {
     assert!(matches!(error, Error::SizeUnknown { .. }), "{error}");
 }
 
-/// The notes as `repeated path is first path`, with the number of repeated paths before them.
+/// Returns the number of repeated paths, and the notes as `repeated path is first path`.
 fn repeats(root: &Path, listing: &Listing) -> (u64, Vec<String>) {
     let shown = |location: &crate::spec::Location| {
         location.to_string().replace(&format!("{}/", root.display()), "")
@@ -205,7 +205,7 @@ fn files_reached_by_several_paths_are_listed_once() {
             &["logs/30/b.log is logs/30/b.log"],
         ),
         (&["logs/{latest,30}"], &all[..2], 2, &["logs/latest is logs/30"]),
-        // What a pattern matches, and a folder that it matches too, is not a repetition.
+        // A file that a pattern matches, in a folder that the pattern matches too, is not a repetition.
         (&["logs/**/[ab]*", "logs/30/**"], &all[..2], 4, &["logs/latest/a.log is logs/30/a.log"]),
     ];
     for (inputs, files, repeated, named) in table {

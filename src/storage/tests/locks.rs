@@ -9,7 +9,7 @@ use super::*;
 
 const OPTIONS: StagingOptions = StagingOptions { overwrite: false, sync: false };
 
-/// Another process that holds the lock of `folder`, as a run does; killed as `kill -9` kills.
+/// Another process that holds the lock of `folder`, like a run. It ends by SIGKILL.
 struct OtherRun(Child);
 
 impl OtherRun {
@@ -101,7 +101,7 @@ fn only_leftovers_of_ours_are_swept() {
     expected.sort();
     assert_eq!(kept, expected);
 
-    // An old output that was moved aside is swept once there is another.
+    // An old output that was moved aside is swept once a new output exists.
     staging.publish(&manifest).unwrap();
     Staging::create(
         &root.path().join("out"),

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use super::*;
 use crate::spec::{Counters, Manifest, Nonce, Part};
 
-/// Makes empty files below `root`, and the folders that they need.
+/// Creates empty files below `root`, and the folders that they need.
 fn touch(root: &Path, names: &[&str]) {
     for name in names {
         let path = root.join(name);
@@ -25,7 +25,7 @@ fn touch(root: &Path, names: &[&str]) {
     }
 }
 
-/// The names in a folder, hidden ones too, sorted.
+/// Returns the names in a folder, including hidden ones, sorted.
 fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder)
         .unwrap()
@@ -35,7 +35,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// The files of a listing, relative to `root`, with bytes that are not UTF-8 as `\xff`.
+/// Returns the files of a listing, relative to `root`, with bytes that are not UTF-8 as `\xff`.
 fn listed(root: &Path, listing: &Listing) -> Vec<String> {
     let relative = |file: &FileEntry| {
         let path: &Path = file.path.strip_prefix(root).unwrap();
@@ -44,7 +44,7 @@ fn listed(root: &Path, listing: &Listing) -> Vec<String> {
     listing.files.iter().map(relative).collect()
 }
 
-/// A manifest of `parts`, as a run would write it.
+/// Returns a manifest of `parts`, as a run would write it.
 fn manifest_of(created: &str, parts: &[SealedPart]) -> Vec<u8> {
     let part = |part: &SealedPart| Part {
         name: part.name.clone(),
@@ -57,7 +57,7 @@ fn manifest_of(created: &str, parts: &[SealedPart]) -> Vec<u8> {
     serde_json::to_vec(&manifest).unwrap()
 }
 
-/// Writes the parts `(name, content)` as one attempt, accepts them, and answers their manifest.
+/// Writes the parts `(name, content)` as one attempt, accepts them, and returns their manifest.
 fn write_parts(staging: &Staging, attempt: &str, parts: &[(&str, &str)]) -> Vec<u8> {
     use std::io::Write;
     let folder = staging.attempt(attempt).unwrap();
@@ -71,7 +71,7 @@ fn write_parts(staging: &Staging, attempt: &str, parts: &[(&str, &str)]) -> Vec<
     manifest_of(attempt, &sealed)
 }
 
-/// An output with two parts, one of them in a folder.
+/// Publishes an output with two parts, one of them in a folder.
 fn published(root: &Path) -> PathBuf {
     let out = root.join("out");
     let staging = Staging::create(&out, Nonce(1), StagingOptions::default()).unwrap();

@@ -170,7 +170,7 @@ fn an_old_output_stays_until_it_is_replaced_whole() {
     assert_eq!(names(&out), ["_MANIFEST.json", "_SUCCESS", "part-00001"]);
     assert_eq!(names(root.path()), ["out"]);
 
-    // Nothing to replace is fine as well.
+    // It also succeeds if there is nothing to replace.
     let staging = Staging::create(&root.path().join("fresh"), Nonce(3), OVERWRITE).unwrap();
     let manifest = write_parts(&staging, "r1#1", &[("part-00001", "new")]);
     staging.publish(&manifest).unwrap();
@@ -191,7 +191,7 @@ fn files_that_appear_at_the_output_are_not_touched() {
         fs::write(&out, "mine").unwrap();
         staging.publish(&manifest).unwrap_err();
         assert_eq!(fs::read(&out).unwrap(), b"mine");
-        // The run may try again when the way is clear.
+        // The run can publish once the obstacle is removed.
         fs::remove_file(&out).unwrap();
         staging.publish(&manifest).unwrap();
         assert!(verify(&out).unwrap().findings.is_empty());
@@ -208,7 +208,7 @@ fn files_beside_an_old_output_are_never_removed() {
     assert!(error.starts_with(expected), "{error}");
     fs::remove_file(out.join("notes.txt")).unwrap();
 
-    // Added in mid-run: the run fails, and both stay.
+    // Files that were added during the run make it fail. They and the old output stay.
     let staging = Staging::create(&out, Nonce(2), OVERWRITE).unwrap();
     let manifest = write_parts(&staging, "r1#1", &[("part-00001", "new")]);
     touch(root.path(), &["out/.DS_Store", "out/side/mine"]);
@@ -252,7 +252,7 @@ fn commits_that_move_the_same_parts_at_once_do_not_take_them_for_damaged() {
     let move_all = || {
         for part in &parts {
             let moved = staging::move_part(&from.join(&part.name), &to.join(&part.name), part);
-            // The other one may move it between the look and the rename. That is tried again.
+            // The other thread may move the part between the check and the rename. A real commit then tries again.
             let is_lost_race =
                 matches!(&moved, Err(error) if error.to_string().contains("move part"));
             assert!(moved.is_ok() || is_lost_race, "{moved:?}");

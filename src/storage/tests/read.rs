@@ -39,7 +39,7 @@ fn an_input_that_changes_is_refused() {
     assert!(matches!(file.check_unchanged(), Err(Error::InputChanged { .. })));
     assert!(matches!(open(&listed), Err(Error::InputChanged { .. })));
 
-    // The same size, but another time of modification.
+    // The same size, but a different modification time.
     let file = OpenOptions::new().write(true).open(&path).unwrap();
     file.set_len(10).unwrap();
     file.set_modified(std::time::UNIX_EPOCH).unwrap();
@@ -71,7 +71,7 @@ fn a_file_rewritten_in_place_with_size_and_time_kept_has_changed() {
     let listed = entry(&path);
     let opened = open(&listed).unwrap();
     let modified = fs::metadata(&path).unwrap().modified().unwrap();
-    // A file system may stamp changes no finer than a clock tick, so it takes several of them.
+    // Timestamps of a file system may be no finer than a clock tick, so several changes may be needed.
     let changed_ns =
         |path: &Path| FileEntry::new(path.into(), &fs::metadata(path).unwrap()).identity.changed_ns;
     for _ in 0..1_000_000 {

@@ -41,7 +41,7 @@ fn attempts_in_any_process_write_what_one_of_them_publishes() {
     let staging = SharedStaging::open(&out, NONCE, PLAIN).unwrap();
     assert_eq!(staging.sealed("r00000-2").unwrap(), b"x");
     assert!(staging.sealed("r00000-9").is_err());
-    // Another run to the same output passes it by.
+    // Another run with the same output leaves the folder alone.
     drop(Staging::create(&out, Nonce(1), PLAIN).unwrap());
     assert_eq!(names(root.path()), [".out.gristmill-00000000000000000000000000000abc.job"]);
 
@@ -54,7 +54,7 @@ fn attempts_in_any_process_write_what_one_of_them_publishes() {
     assert_eq!((published.parts.len(), published.created.as_str()), (2, "now"));
     assert!(SharedStaging::published(&out, Nonce(1)).is_none());
 
-    // A late publisher changes nothing and brings nothing back.
+    // A late publisher changes nothing and recreates nothing.
     let error = late.publish(&winners, &manifest(&winners, "late")).unwrap_err();
     assert!(matches!(error, Error::Abandoned { .. }), "{error}");
     let error = late.attempts().create("r00001-1").unwrap().create_part("part-00001").unwrap_err();
@@ -66,7 +66,7 @@ fn attempts_in_any_process_write_what_one_of_them_publishes() {
 
 #[test]
 fn a_commit_goes_on_where_another_was_killed() {
-    // How many of its steps the first one took: it moved a part, wrote a mark, published, began to remove.
+    // Number of steps that the first commit completed: moved a part, wrote a mark, published, began to remove.
     for steps in 0..5 {
         let root = tempfile::tempdir().unwrap();
         let out = published(root.path());

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Damages a fresh output and checks what is then said.
+/// Damages a fresh output and checks the findings.
 fn check(damage: impl FnOnce(&Path), expected: &[&str]) {
     let root = tempfile::tempdir().unwrap();
     let out = published(root.path());
@@ -76,7 +76,7 @@ fn every_kind_of_damage_is_found() {
     }
 }
 
-/// A pipe that nobody writes to: to open it in the usual way would take forever.
+/// Replaces a file with a pipe that has no writer: opening it in the usual way would block forever.
 fn pipe_instead(path: &Path) {
     fs::remove_file(path).unwrap();
     rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::RUSR).unwrap();

@@ -1,4 +1,4 @@
-//! The combiner may be applied to any of a key's values, in any grouping and any number of times.
+//! Combining some of a key's values, in any grouping and any number of times, must not change the result.
 
 use super::super::chance::Chance;
 use super::super::pairs::{Keyed, Member};
@@ -12,19 +12,19 @@ use crate::spec::{TaskKind, escape};
 
 /// Number of values that suffices to test every law about combiners.
 const VALUES_WANTED: usize = 3;
-/// Rounds of grouping: a combiner may keep values apart permanently.
+/// Maximum number of rounds of grouping, because a combiner may keep values apart permanently.
 const ROUNDS_MAX: u32 = 16;
 /// Most characters of a grouping that are shown.
 const GROUPING_CHARS: usize = 120;
 
-/// Checks one of the laws about combiners. It compares the output of the reduce, since nothing else counts: a
+/// Checks one of the laws about combiners. It compares the output of the reduce, because nothing else counts: a
 /// combiner that keeps a list may keep it in any order if the reduce sorts it.
 pub(crate) fn check<J: Job>(subject: &mut Subject<'_, J>, law: Law) -> Result<Unchecked, Breach> {
     let job = subject.bench.task(TaskKind::Reduce, 0, 1)?;
     check_with(subject, &job, &job.combiner(), law)
 }
 
-/// The groups, with all values of each key folded into one; unchanged if there is no combiner.
+/// Returns the groups, with all values of each key folded into one; unchanged if there is no combiner.
 pub(super) fn folded<J: Job>(job: &J, groups: Vec<Keyed>) -> Result<Vec<Keyed>, Breach> {
     folded_with(&job.combiner(), groups)
 }
@@ -40,7 +40,7 @@ fn folded_with<J: Job, C: Combine<J>>(
     groups.iter().map(|keyed| keyed.changed(fold)).collect()
 }
 
-/// Whether a repeated task has emitted the same totals, possibly in different pairs.
+/// Returns whether a repeated task has emitted the same totals, possibly in different pairs.
 ///
 /// A map with a table of its own, which it emits when it is full, may emit a key in any number of pairs if an exact
 /// combiner folds them anyway. Totals are compared by the output of the reduce.
@@ -146,7 +146,7 @@ impl<J: Job, C: Combine<J>> Trial<'_, '_, J, C> {
                     values.iter().map(|value| Item::of::<J>(value)).collect();
                 let mut round = 0;
                 while items.len() > 1 && round < ROUNDS_MAX {
-                    // The plainest grouping first: the first value, then all the others together.
+                    // The simplest grouping comes first: the first value, then all the others together.
                     let lengths = match (case, round, items.len()) {
                         (0, 0, count @ VALUES_WANTED..) => vec![1, count - 1],
                         (0, 1, count) => vec![count],
@@ -200,17 +200,17 @@ impl<J: Job, C: Combine<J>> Trial<'_, '_, J, C> {
         Ok(())
     }
 
-    /// Number of tries: zero if no key has enough values.
+    /// Returns the number of tries: zero if no key has enough values.
     fn cases(&self, values: usize) -> usize {
         if self.keyed.longest() >= values { self.subject.settings.cases } else { 0 }
     }
 
-    /// The key with all its values folded into one, one by one.
+    /// Returns the group with all values of each key folded into one, one by one.
     fn folded(&self, change: impl Fn(&[Vec<u8>]) -> Vec<Vec<u8>>) -> Result<Keyed, Breach> {
         self.keyed.changed(|values| self.fold_all(&change(values)))
     }
 
-    /// The output of the reduce for each, if they differ.
+    /// Returns the output of the reduce for both, if they differ.
     fn difference(
         &mut self,
         left: &Keyed,
@@ -295,7 +295,7 @@ impl Item {
     }
 }
 
-/// Lengths of runs with this sum; at least one is longer than one, if possible.
+/// Returns random lengths of runs that add up to `count`. At least one of them is greater than one, if possible.
 fn lengths(count: usize, chance: &mut Chance) -> Vec<usize> {
     let mut lengths = Vec::new();
     let mut left = count;

@@ -7,13 +7,14 @@ use super::map::difference;
 use crate::job::{Job, says_the_same};
 use crate::spec::TaskKind;
 
-/// Checks that `original` and its copy map and reduce alike.
+/// Checks that `original` and its copy map and reduce in the same way.
 pub(crate) fn survives<J: Job>(
     subject: &mut Subject<'_, J>,
     original: &mut J,
 ) -> Result<Unchecked, Breach> {
     bytes_stay::<J>(&subject.bench.job)?;
-    // Both are set up once, as for a map task, and so are treated alike even if `setup` asks for the kind of task.
+    // Both are set up once, for the same map task, so they are treated alike even if `setup` depends on the kind of
+    // task.
     let copy = subject.bench.task(TaskKind::Map, 0, 1)?;
     set_up(original, TaskKind::Map, 0, 1)?;
     let files = subject.files;
@@ -37,7 +38,7 @@ fn reduces_alike<J: Job>(
     steps: &[Step],
 ) -> Result<Unchecked, Breach> {
     for keyed in groups_of::<J>(steps)? {
-        // An error of both is for the laws that follow.
+        // Errors are left to the laws that follow.
         let (Ok(found), Ok(expected)) =
             (subject.bench.reduce(original, &keyed), subject.bench.reduce(copy, &keyed))
         else {

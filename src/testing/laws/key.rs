@@ -5,7 +5,7 @@ use super::super::{Breach, show};
 use crate::job::Job;
 use crate::record::Key;
 
-/// Checks that every key has the same bytes after it was written and read.
+/// Checks that every key has the same bytes after it is read and written again.
 pub(crate) fn keys_round_trip<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecked, Breach> {
     let (mut read, mut written) = (Vec::new(), Vec::new());
     for member in subject.groups.iter().flat_map(|keyed| &keyed.members) {

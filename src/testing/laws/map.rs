@@ -20,7 +20,7 @@ pub(crate) fn is_deterministic<J: Job>(subject: &mut Subject<'_, J>) -> Result<U
     }
 }
 
-/// Checks that the records of all ranges are those of the whole file.
+/// Checks that all ranges together have the same records as the whole file.
 pub(crate) fn records_are_found<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecked, Breach> {
     if !subject.splittable.contains(&true) {
         return Ok(Some("files of this input format are never cut"));
@@ -51,7 +51,7 @@ pub(crate) fn records_are_found<J: Job>(subject: &mut Subject<'_, J>) -> Result<
     Ok(None)
 }
 
-/// Checks that the result of several tasks is that of one.
+/// Checks that several tasks give the same result as one.
 pub(crate) fn cuts_do_not_show<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecked, Breach> {
     let reducer = subject.bench.task(TaskKind::Reduce, 0, 1)?;
     let one_task = vec![subject.files.to_vec()];
@@ -59,7 +59,7 @@ pub(crate) fn cuts_do_not_show<J: Job>(subject: &mut Subject<'_, J>) -> Result<U
     for layout in drawn(subject, Law::CutsDoNotShow) {
         let cut = results(subject, &reducer, &layout)?;
         let Some(difference) = subject.difference(&whole, &cut) else { continue };
-        // If the reduce gives another result each time, another law reports that.
+        // If the reduce gives a different result each time, another law reports that.
         let again = results(subject, &reducer, &one_task)?;
         if subject.difference(&whole, &again).is_some() {
             return Ok(None);
@@ -71,7 +71,7 @@ pub(crate) fn cuts_do_not_show<J: Job>(subject: &mut Subject<'_, J>) -> Result<U
     Ok((!cuttable).then_some("the input is one file that cannot be cut"))
 }
 
-/// The output of these map tasks and one reducer, by key.
+/// Returns the output of these map tasks and one reducer, by key.
 fn results<J: Job>(
     subject: &mut Subject<'_, J>,
     reducer: &J,
@@ -89,7 +89,7 @@ fn results<J: Job>(
     subject.bench.reduce_each(reducer, &groups)
 }
 
-/// Layouts for this law.
+/// Returns the layouts for this law.
 pub(super) fn drawn<J: Job>(subject: &Subject<'_, J>, law: Law) -> Vec<inputs::Layout> {
     let mut chance = subject.chance(law);
     layouts(subject.files, &subject.splittable, &subject.whole, subject.settings.cases, &mut chance)
@@ -99,7 +99,7 @@ fn places(steps: &[Step]) -> Vec<Place> {
     steps.iter().filter_map(|step| step.record.clone()).collect()
 }
 
-/// The first record for which two runs of a task differ, and both outputs.
+/// Returns the first record for which two runs of a task differ, and both outputs.
 ///
 /// The order in which a record's different keys are emitted is never visible, so it does not count.
 pub(super) fn difference<J: Job>(
@@ -125,9 +125,9 @@ fn by_key(step: &Step) -> Step {
     step
 }
 
-/// Pairs for people: `"a" → 1, "b" → 1`.
+/// Formats pairs for people: `"a" → 1, "b" → 1`.
 fn shown<J: Job>(step: &Step) -> String {
-    /// A longer list would not be read.
+    /// Maximum number of pairs shown, so that the list stays readable.
     const PAIRS: usize = 4;
     let mut pairs: Vec<String> = step
         .pairs

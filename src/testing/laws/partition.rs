@@ -46,7 +46,7 @@ fn is_asked<J: Job, P: Partition<J>>(_: &P) -> bool {
     P::BY == By::Function
 }
 
-/// What a partitioner has returned so far.
+/// The partitions that a partitioner has returned so far.
 struct Answers<'k> {
     parts: u32,
     known: BTreeMap<&'k [u8], u32>,
@@ -87,7 +87,7 @@ impl<'k> Answers<'k> {
         Ok(())
     }
 
-    /// Requires the keys of each group to be adjacent in `keys`.
+    /// Checks that each group is in one partition. The keys of a group must be adjacent in `keys`.
     fn keep_groups<J: Job>(&self, keys: &[&[u8]]) -> Result<(), Breach> {
         let group_of = |key| <J::Key<'static> as Key<'static>>::group_len(key).unwrap_or(0);
         for pair in keys.windows(2) {

@@ -10,7 +10,7 @@ use crate::shuffle::Partitioner;
 use crate::spec::TaskKind;
 use crate::task::{Cut, JobPartitioner};
 
-/// Checks that reducing again writes the same.
+/// Checks that reducing the same values again writes the same output.
 pub(crate) fn is_deterministic<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecked, Breach> {
     let job = subject.bench.task(TaskKind::Reduce, 0, 1)?;
     for keyed in &subject.groups {
@@ -25,7 +25,7 @@ pub(crate) fn is_deterministic<J: Job>(subject: &mut Subject<'_, J>) -> Result<U
     Ok(None)
 }
 
-/// Checks that the order of equal keys' values does not matter. Keys that sort within a group keep their order.
+/// Checks that the order of the values of equal keys does not matter. Keys that sort within a group keep their order.
 pub(crate) fn order_does_not_show<J: Job>(
     subject: &mut Subject<'_, J>,
 ) -> Result<Unchecked, Breach> {
@@ -56,7 +56,7 @@ pub(crate) fn order_does_not_show<J: Job>(
     Ok(several.is_empty().then_some("no key of the input has more than one value"))
 }
 
-/// Checks that the number of reducers, and their other keys, do not matter.
+/// Checks that neither the number of reducers nor their other keys matter.
 pub(crate) fn reducers_do_not_show<J: Job>(
     subject: &mut Subject<'_, J>,
 ) -> Result<Unchecked, Breach> {
@@ -82,7 +82,7 @@ fn with_reducers<J: Job>(subject: &mut Subject<'_, J>, reducers: u32) -> Result<
     Ok(results)
 }
 
-/// The groups of each partition, in their order.
+/// Returns the groups of each partition, in their order.
 pub(super) fn parted<J: Job>(
     job: &J,
     groups: Vec<Keyed>,
@@ -96,7 +96,7 @@ fn part_with<J: Job, P: Partition<J>>(
     groups: Vec<Keyed>,
     parts: u32,
 ) -> Result<Vec<Vec<Keyed>>, Breach> {
-    // Evenly spaced, as cut points that were sampled from the input would be.
+    // The cut points are evenly spaced, like those that are sampled from the input.
     let mut cuts: Vec<Cut> = Vec::new();
     if P::BY == By::Range {
         let places = (1..parts as usize).map(|part| part * groups.len() / parts as usize);
@@ -114,7 +114,7 @@ fn part_with<J: Job, P: Partition<J>>(
     Ok(parted)
 }
 
-/// A key and its values, for people.
+/// Formats a key and its values for people.
 pub(super) fn shown<J: Job>(keyed: &Keyed) -> (String, String) {
     (show::key::<J>(&keyed.group), show::values::<J>(keyed.values().into_iter()))
 }

@@ -16,12 +16,12 @@ use crate::format::plan;
 use crate::job::{By, Job, Partition};
 use crate::spec::{InputSpec, JobSpec, TaskKind, split_hint};
 
-/// Bytes of a map task: the fewest that a spec allows.
+/// Input bytes of a map task: the minimum that a spec allows.
 const SPLIT_BYTES: u64 = *crate::spec::job::SPLIT_BYTES.start();
 /// Bytes that a run may use: enough for two threads.
 const MEMORY_BYTES: u64 = 64 << 20;
 
-/// Checks that a run writes the same parts as calling map and reduce in turn.
+/// Checks that a run writes the same parts as calling map and reduce one by one.
 pub(crate) fn agrees<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecked, Breach> {
     let totals = totals(subject, &vec![subject.files.to_vec()], 1, false)?;
     let mut sides: Option<Parts> = None;
@@ -58,7 +58,7 @@ fn is_ranged<J: Job, P: Partition<J>>(_: &P) -> bool {
     P::BY == By::Range
 }
 
-/// The parts of a job without a reduce.
+/// Returns the expected parts of a job without a reduce.
 fn mapped<J: Job>(subject: &mut Subject<'_, J>) -> Result<Vec<Vec<u8>>, Breach> {
     let splits =
         plan::plan::<J::Input>(subject.files, Some(SPLIT_BYTES)).map_err(Breach::not_run)?;
@@ -69,7 +69,7 @@ fn mapped<J: Job>(subject: &mut Subject<'_, J>) -> Result<Vec<Vec<u8>>, Breach> 
     Ok(parts)
 }
 
-/// The parts of a job with a reduce.
+/// Returns the expected parts of a job with a reduce.
 fn reduced<J: Job>(
     subject: &mut Subject<'_, J>,
     job: &J,

@@ -47,7 +47,7 @@ fn differs<J: Job>(
     }
 }
 
-/// The counts and side outputs of these map tasks and this number of reduce tasks together.
+/// Returns the counts and side outputs of these map tasks and this number of reduce tasks together.
 pub(super) fn totals<J: Job>(
     subject: &mut Subject<'_, J>,
     layout: &Layout,

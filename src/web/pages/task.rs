@@ -193,7 +193,7 @@ fn input(split: &Split) -> String {
         String::new()
     };
     format!(
-        "{} of {files} {}{shown}.",
+        "{} from {files} {}{shown}.",
         bytes(split.bytes()),
         if files == 1 { "file" } else { "files" }
     )

@@ -41,7 +41,7 @@ pub(crate) struct Kind {
     /// Flags that make its code misbehave, in the soak only.
     trouble: &'static str,
     pub(crate) must: Must,
-    /// Whether an old output lies in the output folder, which the job replaces.
+    /// Whether the output folder holds an old output, which the job replaces.
     pub(crate) overwrites: bool,
 }
 
@@ -159,7 +159,7 @@ pub(crate) fn build() {
     KINDS.iter().for_each(|kind| drop(kind.executable.built()));
 }
 
-/// Copies all executables without their symbols: they are uploaded again and again.
+/// Copies all executables without their symbols, because they are uploaded many times.
 pub(crate) fn strip(commands: &Commands) -> Result {
     fs::create_dir(commands.path(EXECUTABLES))?;
     for kind in KINDS {

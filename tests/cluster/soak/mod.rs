@@ -41,25 +41,25 @@ use crate::fleet::Fleet;
 use crate::leftovers::check_nothing_is_left;
 use crate::own_mounts::{inside, with_own_mounts};
 
-/// Seconds of the soak. Without it, the soak has [`ROUNDS`] rounds.
+/// Variable that sets the seconds of the soak. Without it, the soak has [`ROUNDS`] rounds.
 const SECONDS: &str = "GRISTMILL_SOAK";
 const ROUNDS: u64 = 4;
-/// Seed of the soak, 17 by default.
+/// Variable that sets the seed of the soak, 17 by default.
 const SEED: &str = "GRISTMILL_SOAK_SEED";
-/// Names of the faults that are drawn, if not all: two or more that do not take a master away.
+/// Variable that names the faults to draw from, all by default. At least two of them must not take a master away.
 const ONLY: &str = "GRISTMILL_SOAK_ONLY";
-/// Names the temporary folder of the process that has its own mounts. Set for that process only.
+/// Variable that holds the temporary folder of the process that has its own mounts. It is set for that process only.
 const INSIDE: &str = "GRISTMILL_TEST_SOAK_IN";
 const MASTERS: usize = 3;
 const WORKERS: usize = 3;
 const SLOTS: u32 = 2;
 /// Size of a member's disk.
 const DISK: &str = "size=256m,mode=700";
-/// Most jobs side by side.
+/// Limit on the jobs that run at the same time.
 const JOBS_MAX: u64 = 5;
 /// Repetitions of a command that finds no leader, for about two minutes: elections take long on a busy machine.
 const REPEATS: u32 = 24;
-/// How much longer than its time a soak may take before it is killed.
+/// How much longer than its time a soak may take before it is killed, in seconds.
 const REST_SECONDS: u64 = 1_200;
 
 fn number(name: &str) -> Result<Option<u64>> {
@@ -69,7 +69,7 @@ fn number(name: &str) -> Result<Option<u64>> {
 struct Soak {
     fleet: Fleet,
     seed: u64,
-    /// Those that are drawn.
+    /// The faults to draw from.
     faults: Vec<Fault>,
     rounds: u64,
     jobs: u32,
@@ -90,7 +90,7 @@ impl Soak {
         Ok(Self { fleet, seed, faults, rounds: 0, jobs: 0, table: Table::default() })
     }
 
-    /// Runs some jobs side by side, under two faults.
+    /// Runs some jobs at the same time, with two faults.
     fn round(&mut self) -> Result {
         self.rounds += 1;
         let mut chance = Chance::of_round(self.seed, self.rounds);
@@ -103,7 +103,7 @@ impl Soak {
         pass(Duration::from_millis(chance.below(1_000)));
         let faults = two_faults(&self.faults, &mut chance);
         let heals = self.strike(faults, &mut jobs, &mut chance)?;
-        // Longer than a lease, now and then.
+        // A pause of this length is sometimes longer than a lease.
         let longest = *chance.one_of(&[300, 1_000, 4_500]).ok_or("no pauses")?;
         pass(Duration::from_millis(chance.below(longest)));
         let mut later = Vec::new();
@@ -121,7 +121,8 @@ impl Soak {
         Ok(())
     }
 
-    /// Injects the faults, each into another worker if they concern one; returns what undoes them, in this order.
+    /// Injects the faults, each into a different worker if they strike workers. Returns what undoes them, in this
+    /// order.
     fn strike(
         &mut self,
         faults: [Fault; 2],
@@ -175,7 +176,7 @@ impl Soak {
     }
 }
 
-/// Draws two different faults, at most one of them of a master.
+/// Draws two different faults. At most one of them strikes a master.
 fn two_faults(faults: &[Fault], chance: &mut Chance) -> [Fault; 2] {
     let first = faults[chance.place(faults.len())];
     loop {
@@ -203,7 +204,7 @@ fn mount_disks(folder: &Path) -> Result {
 #[test]
 fn random_faults_lose_no_job_and_change_no_output() -> Result {
     let Some(temporary) = inside(INSIDE)? else {
-        // Building takes time, which is not counted.
+        // The time for building is not counted.
         kinds::build();
         return with_own_mounts(INSIDE, number(SECONDS)?.unwrap_or(0) + REST_SECONDS);
     };
@@ -224,7 +225,7 @@ fn random_faults_lose_no_job_and_change_no_output() -> Result {
     println!("\nsoak of seed {seed}: {} rounds, {} jobs", soak.rounds, soak.jobs);
     println!("{}", soak.table);
     soak.table.check()?;
-    // It holds the mounts, so it is removed with the mount namespace.
+    // The fleet's folder holds the mounts, so it is removed later, with the mount namespace.
     let own = soak.fleet.path("").canonicalize()?;
     check_nothing_is_left(soak.fleet, MADE)?;
     for entry in fs::read_dir(temporary)? {

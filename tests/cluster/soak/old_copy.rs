@@ -1,4 +1,4 @@
-//! A master that is started with an old copy of its folder, which must be refused.
+//! Starts a master with an old copy of its folder. The master must notice that and exit.
 
 use std::fs;
 use std::path::Path;

@@ -26,7 +26,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Slots of a lying worker.
 const SLOTS: u32 = 2;
 
-/// Peers that are connected.
+/// Misbehaving peers that are connected to members.
 pub(crate) struct Peers {
     connections: Vec<TcpStream>,
     stop: Arc<AtomicBool>,
@@ -51,7 +51,7 @@ impl Peers {
     }
 }
 
-/// Connects to all addresses, and sends nothing, or only the beginning of a request.
+/// Connects to all addresses, and sends nothing or only the beginning of a request.
 pub(crate) fn silent(addresses: &[String]) -> Peers {
     let mut peers = Peers::run(|_| {});
     for address in addresses {
@@ -89,7 +89,7 @@ pub(crate) fn lying(masters: Vec<String>, incarnation: u64) -> Result<Peers> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     Ok(Peers::run(move |stop| {
-        // It may be refused at any time.
+        // The worker may be refused at any time.
         let _ended_or_refused = runtime.block_on(lie(masters, incarnation, stop));
     }))
 }
@@ -125,7 +125,7 @@ async fn lie(masters: Vec<String>, incarnation: u64, stop: &AtomicBool) -> Resul
     Ok(master.leave(Leave { worker, incarnation }).await?)
 }
 
-/// A false report on an attempt.
+/// Returns a false report on an attempt.
 fn lies(at: usize, order: &Order) -> Held {
     let failed = |cause, lost| HeldState::Failed { failure: Failure::new(cause, "a lie"), lost };
     let state = match (&order.work, at % 3) {
@@ -153,13 +153,13 @@ fn lies(at: usize, order: &Order) -> Held {
     Held { attempt: order.attempt, pid: 1, state }
 }
 
-/// A claim that the first worker's output of a map is damaged.
+/// Returns a claim that the first worker's output of a map is damaged.
 fn lost(job: JobId, map: u32) -> LostOutput {
     let attempt = job.task(TaskKind::Map, map).attempt(1);
     LostOutput { attempt, worker: WorkerId(1), is_corrupt: true }
 }
 
-/// The success of an attempt that was never assigned.
+/// Returns a report of success of an attempt that was never assigned.
 fn never_assigned() -> Held {
     let attempt: AttemptId = JobId(1).task(TaskKind::Map, 9_999).attempt(7);
     Held { attempt, pid: 1, state: HeldState::Swept }

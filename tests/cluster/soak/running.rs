@@ -13,9 +13,9 @@ use crate::commands::{Commands, Result};
 use crate::trial::{parts, status};
 use crate::until::{until, until_within};
 
-/// How long a job may take once its faults are over. Longer is stuck.
+/// How long a job may take once its faults are over, in seconds. A job that takes longer is stuck.
 const JOB_SECONDS_MAX: u32 = 300;
-/// Submissions with one id, if submitters are killed or find no cluster.
+/// Limit on submissions with one id, when submitters are killed or find no cluster.
 const SUBMISSIONS_MAX: u32 = 8;
 /// Exit codes of `submit`.
 const SUCCEEDED: i32 = 0;
@@ -24,22 +24,22 @@ const REFUSED: i32 = 2;
 const UNAVAILABLE: i32 = 4;
 const CANCELLED: i32 = 7;
 const UNKNOWN: i32 = 8;
-/// The file that is put where the output will be.
+/// The file that takes the place of the output.
 const FOREIGN: &str = "not-ours";
 
 /// A submitted job, in a folder of its own.
 pub(crate) struct Running {
     pub(crate) kind: &'static Kind,
     folder: PathBuf,
-    /// Given to `gristmill submit`.
+    /// Arguments of `gristmill submit`.
     arguments: Vec<String>,
     submitter: Child,
     pub(crate) submissions: u32,
     /// Ids that further submissions with the same id have printed.
     repeated: Vec<String>,
-    /// Error of such a submission. There must be none.
+    /// Error of a further submission with the same id. There must be none.
     refused: Option<String>,
-    /// What was done to it.
+    /// What the faults did to the job.
     is_submitter_killed: bool,
     is_killed: bool,
     is_kill_acknowledged: bool,
@@ -49,7 +49,7 @@ pub(crate) struct Running {
     pub(crate) is_executor_killed: bool,
 }
 
-/// How a job ended, if that is allowed.
+/// How a job ended, if that end is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum End {
     Succeeded,
@@ -60,7 +60,7 @@ pub(crate) enum End {
 }
 
 impl Running {
-    /// Submits a job under an id of its own, and follows it.
+    /// Submits a job under its own id, and follows it.
     pub(crate) fn submit(
         commands: &Commands,
         kind: &'static Kind,
@@ -97,7 +97,7 @@ impl Running {
         })
     }
 
-    /// The process that follows the job.
+    /// Returns the process that follows the job.
     pub(crate) fn submitter(&self) -> u32 {
         self.submitter.id()
     }
@@ -116,7 +116,7 @@ impl Running {
         Ok(())
     }
 
-    /// Submits the job again with the same id, beside its submitter.
+    /// Submits the job again with the same id, while its submitter still runs.
     pub(crate) fn repeat(&mut self, commands: &Commands) -> Result {
         let mut command = commands.command(&["submit", "--detach"]);
         let ended = command.args(&self.arguments).current_dir(&self.folder).output()?;
@@ -134,7 +134,7 @@ impl Running {
         Ok(())
     }
 
-    /// Takes the place of the output: by another folder, or by a file in the old output. Does nothing if the output
+    /// Takes the place of the output with another folder, or with a file in the old output. Does nothing if the output
     /// exists.
     pub(crate) fn take_output(&mut self) -> Result {
         if self.kind.overwrites {
@@ -145,7 +145,8 @@ impl Running {
         let made = self.folder.join("made");
         fs::create_dir(&made)?;
         fs::write(made.join(FOREIGN), "not ours")?;
-        // In one step with its file, since a job may use an empty folder. Fails if the output exists.
+        // The folder appears together with its file, since a job may use an empty folder. This fails if the output
+        // exists.
         self.is_taken = fs::rename(&made, self.folder.join("out")).is_ok();
         if !self.is_taken {
             fs::remove_dir_all(made)?;
@@ -168,12 +169,12 @@ impl Running {
         Ok(())
     }
 
-    /// What the submitters said on standard error.
+    /// Returns what the submitters wrote to standard error.
     fn said(&self) -> Result<String> {
         Ok(fs::read_to_string(said_path(&self.folder))?)
     }
 
-    /// The ids that the submitters have reported, each once.
+    /// Returns the ids that the submitters have reported, each once.
     fn ids(&self) -> Result<Vec<String>> {
         let said = self.said()?;
         // The answer to the first submission may have been lost, so that only the next one reports the id.
@@ -188,11 +189,11 @@ impl Running {
         Ok(ids)
     }
 
-    /// Waits for the end of the job, compares it with what it must be, and removes the folder.
+    /// Waits for the end of the job, checks that this end is allowed, and removes the folder.
     pub(crate) fn end(&mut self, commands: &Commands) -> Result<End> {
         let checked = self.check_end(commands);
         if checked.is_err() {
-            // A submitter that is stuck must not outlive its job.
+            // A stuck submitter must not outlive its job.
             let _gone_or_not = self.submitter.kill();
             let _reaped_or_not = self.submitter.wait();
         }
@@ -229,8 +230,8 @@ impl Running {
         self.refused.take().map_or(Ok(end), |error| Err(error.into()))
     }
 
-    /// Waits for the submitter, and submits the job again with the same id if it was killed or found no cluster; returns
-    /// the exit code.
+    /// Waits for the submitter, and submits the job again with the same id if the submitter was killed or found no
+    /// cluster. Returns the exit code.
     fn follow(&mut self, commands: &Commands) -> Result<i32> {
         loop {
             until_within(JOB_SECONDS_MAX, "stuck", || Ok(self.submitter.try_wait()?.is_some()))?;
@@ -287,7 +288,7 @@ impl Running {
         self.folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    /// Compares the output with that of a run without a cluster, part by part and byte by byte.
+    /// Compares the output with that of a run without a cluster, part by part and byte for byte.
     fn compare(&self, commands: &Commands) -> Result<End> {
         let (job, output) = (self.name(), format!("{}/out", self.name()));
         let verified = commands.run(&["verify", &output])?;
@@ -298,7 +299,7 @@ impl Running {
             return Ok(End::Succeeded);
         }
         if self.is_replaced {
-            // The job may have read the new input only.
+            // The job may have read only the new input.
             let now = format!("{job}/now");
             self.kind.run_in(commands, &job, &now)?;
             if is_same(commands, &output, &now)? {
@@ -309,7 +310,7 @@ impl Running {
         Err("wrong output".into())
     }
 
-    /// Checks that a job which did not succeed has changed nothing where its output would be.
+    /// Checks that a job that did not succeed has changed nothing in the place of its output.
     fn check_no_output(&self, commands: &Commands) -> Result {
         let output = format!("{}/out", self.name());
         let is_right = if self.is_taken && !self.foreign().exists() {
@@ -342,12 +343,12 @@ impl Running {
     }
 }
 
-/// Whether an error says that the output's place is in use.
+/// Returns whether an error says that the place of the output is in use.
 fn is_about_output(error: &str) -> bool {
     error.contains("output") || error.contains(FOREIGN)
 }
 
-/// The kind whose output lies where an overwriting job writes its own.
+/// Returns the kind whose output lies where an overwriting job writes its own.
 fn old_output() -> &'static Kind {
     let is_it = |kind: &&Kind| kind.must == Must::Succeed && !kind.overwrites;
     KINDS.iter().find(is_it).expect("the table of kinds has one that succeeds")
@@ -364,7 +365,7 @@ fn start(commands: &Commands, folder: &Path, arguments: &[String]) -> Result<Chi
     Ok(command.stdout(Stdio::null()).stderr(said).spawn()?)
 }
 
-/// Whether two outputs have the same parts, byte by byte.
+/// Returns whether two outputs have the same parts, byte for byte.
 fn is_same(commands: &Commands, one: &str, other: &str) -> Result<bool> {
     let of = |folder| {
         Ok::<BTreeMap<_, _>, Box<dyn std::error::Error>>(

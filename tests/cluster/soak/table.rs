@@ -10,7 +10,7 @@ use super::running::{End, Running};
 use crate::commands::Result;
 use crate::fleet::Fleet;
 
-/// Rounds after which memory and descriptors of the masters must be flat.
+/// Number of rounds after which memory and descriptors of the masters must stay flat.
 const SETTLED_AFTER: usize = 20;
 /// How much a master may use at the end beyond its maximum in the first [`SETTLED_AFTER`] rounds.
 const DESCRIPTORS_MORE: u64 = 64;
@@ -24,15 +24,15 @@ pub(crate) struct Table {
     submitted_again: u32,
     /// Masters that ended because their disk was full.
     ended: u32,
-    /// What must not happen.
+    /// Everything that happened and must not happen.
     wrong: Vec<String>,
     /// The longest time from the end of a round's faults to the end of its jobs, and the round.
     longest: (Duration, u64),
-    /// The most that a master and a worker have, after each round.
+    /// The most that any master and any worker used, after each round.
     used: Vec<[Use; 2]>,
 }
 
-/// What a process uses.
+/// Resources that a process uses.
 #[derive(Clone, Copy, Default)]
 struct Use {
     descriptors: u64,
@@ -57,7 +57,7 @@ impl Table {
         *self.faults.entry(fault).or_default() += 1;
     }
 
-    /// Notes a member that ended by itself.
+    /// Records that a member ended by itself.
     pub(crate) fn ended(&mut self, what: String, may_end: bool) {
         println!("{what}");
         if may_end {
@@ -67,7 +67,7 @@ impl Table {
         }
     }
 
-    /// Notes the end of a job.
+    /// Records the end of a job.
     pub(crate) fn job(&mut self, running: &Running, end: std::result::Result<End, String>) {
         self.submitted_again += running.submissions - 1;
         let end = end
@@ -79,7 +79,7 @@ impl Table {
         *self.ends.entry((running.kind.name, end)).or_default() += 1;
     }
 
-    /// Notes how long the jobs of a round ran on after its faults.
+    /// Records how long the jobs of a round continued after its faults.
     pub(crate) fn waited(&mut self, round: u64, time: Duration) {
         println!("round {round}: jobs ended {:.1} s after the faults", time.as_secs_f64());
         self.longest = self.longest.max((time, round));
@@ -99,7 +99,7 @@ impl Table {
         used.iter().map(|both| both[member]).fold(Use::default(), Use::most)
     }
 
-    /// Checks that nothing was wrong, and that masters use no more at the end than before.
+    /// Checks that nothing went wrong, and that masters use no more resources at the end than before.
     pub(crate) fn check(&self) -> Result {
         assert!(self.wrong.is_empty(), "{:#?}", self.wrong);
         if self.used.len() >= 2 * SETTLED_AFTER {

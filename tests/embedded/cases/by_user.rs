@@ -48,10 +48,10 @@ impl Case for SessionsCase {
 
 pub(crate) struct JoinCase;
 
-/// Item and price of the orders of each user.
+/// Item and price of each user's orders.
 type Orders = BTreeMap<String, Vec<(String, u64)>>;
 
-/// Users by id, and for each id the orders in their order.
+/// Returns the users by id, and for each id its orders in input order.
 fn joined(files: &[InputFile]) -> (BTreeMap<&str, &str>, Orders) {
     let (users, orders): (Vec<_>, Vec<_>) = files.iter().partition(|file| file.source == 0);
     let users = users.into_iter().flat_map(text_lines).filter_map(|line| line.split_once('\t'));
@@ -70,7 +70,7 @@ fn joined(files: &[InputFile]) -> (BTreeMap<&str, &str>, Orders) {
 impl Case for JoinCase {
     type Job = JoinOrders;
 
-    /// A third of the users have no order, and a third of the ids in orders are no user's.
+    /// A third of the users have no order, and a third of the ids in orders belong to no user.
     fn input(random: &mut Random, records: usize) -> Vec<(u32, String, Vec<u8>)> {
         let ids = records as u64 / 5 + 3;
         let users: Vec<_> = (0..ids).map(|id| line(format!("u{id}\tName {id}"))).collect();
@@ -83,7 +83,7 @@ impl Case for JoinCase {
         };
         let orders: Vec<_> = (0..records).map(order).collect();
         let (mut users, orders) = (files(0, "users-", 2, &users), files(1, "orders-", 2, &orders));
-        // Orders of all users lie before some of the users.
+        // All orders come before some of the users.
         users.splice(1..1, orders);
         users
     }

@@ -8,7 +8,7 @@ use crate::jobs::wordcount::WordCount;
 use crate::random::Random;
 use crate::trial::{InputFile, Ran, Result};
 
-/// Lines of up to eight words, some of them frequent and most of them rare.
+/// Returns lines of up to eight words. Some words are frequent, and most are rare.
 fn words(random: &mut Random, lines: usize, gaps: &[&str], odd: &[&[u8]]) -> Vec<Vec<u8>> {
     let line = |random: &mut Random| {
         let mut line = Vec::new();
@@ -65,7 +65,7 @@ impl Case for WordCountCase {
 
 pub(crate) struct GrepCase;
 
-/// The lines of a file that `find-lines` finds.
+/// Returns the lines of a file that `find-lines` finds.
 fn found(file: &InputFile) -> impl Iterator<Item = &[u8]> {
     let lines = file.bytes.split(|byte| *byte == b'\n');
     lines.filter(|line| line.windows(2).any(|window| window == b"w7"))

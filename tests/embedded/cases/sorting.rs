@@ -11,7 +11,7 @@ impl Case for TeraSortCase {
     type Job = TeraSort;
     const TOTAL: bool = true;
 
-    /// A third of the keys are equal to many others, so that it shows whether their records stay in order.
+    /// A third of the keys are equal to many others, to test that their records stay in order.
     fn input(random: &mut Random, records: usize) -> Vec<(u32, String, Vec<u8>)> {
         let record = |number: usize| {
             let key = if random.below(3) == 0 { random.below(5) } else { random.next() };

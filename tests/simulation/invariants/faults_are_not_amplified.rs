@@ -1,6 +1,7 @@
 //! Checks that a fault costs only what it touches: the number of attempts is bounded by the tasks and by what was lost.
 
-/// Attempts that a lost worker may cost: all its maps, and what ran on it and on workers that fetched from it.
+/// Returns how many attempts a lost worker may cost: all its maps, and the attempts on it and on workers that fetched
+/// from it.
 fn lost_with_a_worker(tasks: u64) -> u64 {
     tasks
 }
@@ -11,8 +12,8 @@ pub(crate) fn check(
     workers_lost: u64,
     mishaps: u64,
 ) -> Result<(), String> {
-    // Backups and first attempts that fail by chance are never more than the tasks; a mishap of the network costs at
-    // most the attempt that it met.
+    // Backups and first attempts that fail by chance are at most as many as the tasks. A mishap of the network costs at
+    // most the attempt that it struck.
     let most = 2 * tasks + workers_lost * lost_with_a_worker(tasks) + mishaps;
     if attempts <= most {
         return Ok(());

@@ -8,7 +8,7 @@ use gristmill::spec::TaskKind;
 
 use crate::functions::BY_CHANCE;
 
-/// Whether this, applied in this state, ends attempts before their time, or takes back what they did.
+/// Returns whether this command, applied in this state, ends attempts early or discards their work.
 pub(crate) fn is_loss(scheduler: &Scheduler, command: &Command) -> bool {
     match command {
         Command::Fail(fail) => {
@@ -18,7 +18,7 @@ pub(crate) fn is_loss(scheduler: &Scheduler, command: &Command) -> bool {
             !is_lost_plan && message != BY_CHANCE
         }
         Command::LoseWorker(lose) => {
-            // One that has just come, and does not know yet that it is in, has nothing to lose.
+            // A worker that has just registered and does not know it yet has nothing to lose.
             let held = scheduler.should_hold(lose.worker, lose.incarnation);
             held.is_some_and(|held| !held.is_empty())
                 || scheduler.outputs_on(lose.worker).next().is_some()

@@ -19,12 +19,12 @@ pub(crate) mod told_is_kept;
 
 use gristmill::scheduler::{Command, Effect, Rejection, Scheduler};
 
-/// What the first master that came to it did with a command, and what a second scheduler did.
+/// A command, with the answers of the first master that applied it and of a second scheduler.
 pub(crate) struct Step<'s> {
     pub(crate) command: &'s Command,
     pub(crate) answer: &'s Result<Vec<Effect>, Rejection>,
     pub(crate) ours: &'s Result<Vec<Effect>, Rejection>,
-    /// The second one, after it.
+    /// The second scheduler, after the command.
     pub(crate) scheduler: &'s Scheduler,
 }
 

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-/// `outputs` is the folder in which jobs make theirs, `data` those of the workers that are up.
+/// Checks the folder `outputs` of the jobs' outputs, and the folders `data` of the workers that are up.
 pub(crate) fn check(outputs: &Path, jobs: usize, data: &[&Path]) -> Result<(), String> {
     let found = names(outputs);
     if found.len() != jobs || found.iter().any(|name| name.starts_with('.')) {

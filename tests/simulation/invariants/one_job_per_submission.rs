@@ -27,7 +27,7 @@ impl Submitted {
         }
     }
 
-    /// A client was told that its submission is this job.
+    /// Records that a client was told that its submission is this job.
     pub(crate) fn told(&self, request: &str, job: JobId) -> Result<(), String> {
         let ours = self.by_request.get(request);
         if ours == Some(&job) {

@@ -17,7 +17,7 @@ pub(crate) struct Leaders {
 }
 
 impl Leaders {
-    /// A master has given orders.
+    /// Records that a master has assigned work.
     pub(crate) fn check(&mut self, leadership: u64, master: MasterId) -> Result<(), String> {
         let first = *self.by_leadership.entry(leadership).or_insert(master);
         if first == master {
@@ -28,12 +28,12 @@ impl Leaders {
         ))
     }
 
-    /// Notes that a master believes to lead; returns whether that is new.
+    /// Records that a master believes it is the leader. Returns whether that is new.
     pub(crate) fn see(&mut self, line: &MasterLine) -> bool {
         line.role == Role::Leader && self.seen.insert((line.term, line.id))
     }
 
-    /// The number of the one that was seen to lead last.
+    /// Returns the number of the master that was last seen as leader.
     pub(crate) fn last(&self) -> Option<MasterId> {
         self.seen.last().map(|(_, master)| *master)
     }

@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use gristmill::master::Done;
 use gristmill::spec::MasterId;
 
-/// What was done at each index of the log, by the first master that reached it.
+/// What the first master that reached each index of the log did there.
 #[derive(Default)]
 pub(crate) struct Log {
     entries: BTreeMap<u64, Vec<Done>>,
 }
 
 impl Log {
-    /// Whether this master is the first that comes to this index.
+    /// Returns whether this master is the first one to reach this index.
     pub(crate) fn check(&mut self, master: u64, index: u64, all: &[Done]) -> Result<bool, String> {
         if let Some(first) = self.entries.get(&index) {
             if first == all {
@@ -34,14 +34,15 @@ impl Log {
     }
 }
 
-/// The state that follows from each index of the log, as far as any master was seen there.
+/// The fingerprint of the state at each index of the log at which a master was seen.
 #[derive(Default)]
 pub(crate) struct States {
     by_index: BTreeMap<u64, u64>,
 }
 
 impl States {
-    /// Holds the fingerprint of a master's state against others', also of those that came there by a snapshot.
+    /// Compares the fingerprint of a master's state with those of others, including masters that got there with a
+    /// snapshot.
     pub(crate) fn check(
         &mut self,
         master: MasterId,

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use gristmill::rpc::jobs::{JobLine, State};
 use gristmill::spec::JobId;
 
-/// What was told so far.
+/// Everything that clients were told so far.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Told {
-    /// How each ended that was accepted, once that was told too.
+    /// The accepted jobs, each with its final state once a client was told of it.
     jobs: BTreeMap<JobId, Option<State>>,
 }
 
@@ -24,7 +24,7 @@ impl Told {
         }
     }
 
-    /// Holds an answer against what was told before it was asked for.
+    /// Compares an answer with what was told before the request.
     pub(crate) fn check(&self, lines: &[JobLine]) -> Result<(), String> {
         for (&job, &end) in &self.jobs {
             let now = lines.iter().find(|line| line.id == job).map(|line| line.state);

@@ -9,7 +9,7 @@ use super::super::source::Source;
 use super::place::{Element, Part};
 use super::{Decoder, Error};
 
-/// The fields of a tuple or struct; its type says how many there are.
+/// The fields of a tuple or struct, whose type determines their number.
 pub(super) struct Fields<'s, 'a> {
     pub(super) source: &'s mut Source<'a>,
     pub(super) depth: u32,
@@ -45,7 +45,7 @@ pub(super) struct Elements<'s, 'a> {
 }
 
 impl Elements<'_, '_> {
-    /// Whether nothing follows but the end, which stays.
+    /// Returns whether only the end follows, without consuming it.
     #[inline(always)]
     fn at_end(&self) -> Result<bool, Error> {
         if self.terminated { Ok(self.source.peek()? == 0) } else { Ok(self.source.left() == 0) }

@@ -14,7 +14,7 @@ use crate::record::reverse;
 use compound::{Elements, Fields, Variant};
 use place::{Part, Place, Whole};
 
-/// Reads one value, from the form that its place gave it.
+/// Reads one value, in the form that belongs to its position.
 pub(super) struct Decoder<'s, 'a, P> {
     source: &'s mut Source<'a>,
     depth: u32,
@@ -22,7 +22,7 @@ pub(super) struct Decoder<'s, 'a, P> {
 }
 
 impl<'s, 'a> Decoder<'s, 'a, Whole> {
-    /// For a value that is the whole key.
+    /// Creates a decoder for a value that is the whole key.
     #[inline(always)]
     pub(super) fn whole(source: &'s mut Source<'a>) -> Self {
         Self { source, depth: 0, place: Whole }
@@ -30,7 +30,7 @@ impl<'s, 'a> Decoder<'s, 'a, Whole> {
 }
 
 impl<'s, 'a> Decoder<'s, 'a, Part> {
-    /// For a value that is a part of a key, and says by itself where it ends.
+    /// Creates a decoder for a part of a key, whose bytes show where it ends.
     #[inline(always)]
     pub(super) fn part(source: &'s mut Source<'a>) -> Self {
         Self { source, depth: 0, place: Part }
@@ -65,7 +65,7 @@ impl<'a, P: Place> Decoder<'_, 'a, P> {
     }
 }
 
-/// Methods for numbers that are an expression of their bytes.
+/// Methods for numbers, each computed from its bytes by an expression.
 macro_rules! fixed {
     ($($method:ident $visit:ident($bytes:ident) $value:expr;)*) => {$(
         #[inline(always)]
@@ -76,7 +76,7 @@ macro_rules! fixed {
     )*};
 }
 
-/// Methods for what a key's bytes can't say.
+/// Methods for types that need information that key bytes do not hold.
 macro_rules! self_describing {
     ($($method:ident)*) => {$(
         #[cold]

@@ -2,12 +2,12 @@
 
 use super::super::{Error, source::Source};
 
-/// A position: how a value in it begins.
+/// A position in a key, which determines how a value begins.
 pub(in crate::record::key) trait Place {
     /// Whether sequences in this position have an end.
     const TERMINATED: bool;
 
-    /// Reads what is before a value that is neither a `u8` nor a byte string.
+    /// Reads the mark before a value that is neither a `u8` nor a byte string, if the position has one.
     fn open(&self, source: &mut Source<'_>) -> Result<(), Error>;
 
     /// Reads a `u8`.
@@ -39,7 +39,7 @@ impl Place for Whole {
     }
 }
 
-/// A field, or whatever else follows and is followed by other parts of the key.
+/// A field, or another part of a key that other parts may precede and follow.
 pub(in crate::record::key) struct Part;
 
 impl Place for Part {

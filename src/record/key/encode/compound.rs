@@ -8,7 +8,7 @@ use serde::ser::{
 use super::place::{Element, Part, Place};
 use super::{Encoder, Error};
 
-/// A tuple or struct that is being written: the type says how many fields there are, so nothing is between them.
+/// A tuple or struct that is being written. The type determines the number of fields, so nothing separates them.
 pub(in crate::record::key) struct Fields<'s, P> {
     pub(super) out: &'s mut Vec<u8>,
     pub(super) depth: u32,
@@ -61,7 +61,7 @@ impl<P: Place> SerializeMap for Elements<'_, P> {
 
     #[inline(always)]
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Error> {
-        // Always marked, even if it is a `u8`: the value follows, so a map is never a byte string.
+        // The key is always marked, even if it is a `u8`: the value follows, so a map is never a byte string.
         self.out.push(1);
         key.serialize(Encoder { out: &mut *self.out, depth: self.depth, place: Part })
     }

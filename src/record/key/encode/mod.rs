@@ -13,7 +13,7 @@ use crate::record::reverse;
 use compound::{Elements, Fields};
 use place::{Part, Place, Whole};
 
-/// Writes one value to `out`, in the form that its place asks for.
+/// Writes one value to `out`, in the form that belongs to its position.
 pub(super) struct Encoder<'s, P> {
     out: &'s mut Vec<u8>,
     depth: u32,
@@ -21,8 +21,8 @@ pub(super) struct Encoder<'s, P> {
 }
 
 impl<'s, F> Encoder<'s, Whole<F>> {
-    /// For a value that is the whole key: `then` gets either its own bytes or those that were written to `out`,
-    /// which is cleared.
+    /// Creates an encoder for a value that is the whole key. `then` gets either the value's own bytes or those written
+    /// to `out`, which is cleared first.
     #[inline(always)]
     pub(super) fn whole(out: &'s mut Vec<u8>, then: F) -> Self {
         out.clear();
@@ -31,7 +31,7 @@ impl<'s, F> Encoder<'s, Whole<F>> {
 }
 
 impl<'s> Encoder<'s, Part> {
-    /// For a value that is a part of a key; it is appended to `out`.
+    /// Creates an encoder for a part of a key, which is appended to `out`.
     #[inline(always)]
     pub(super) fn part(out: &'s mut Vec<u8>) -> Self {
         Self { out, depth: 0, place: Part }
@@ -39,7 +39,7 @@ impl<'s> Encoder<'s, Part> {
 }
 
 impl<'s, P: Place> Encoder<'s, P> {
-    /// A value that always has the same number of bytes.
+    /// Writes a value that always has the same number of bytes.
     #[inline(always)]
     fn fixed<const N: usize>(self, bytes: [u8; N]) -> Result<P::Done, Error> {
         self.place.open(self.out);
@@ -47,7 +47,7 @@ impl<'s, P: Place> Encoder<'s, P> {
         Ok(self.place.close(self.out))
     }
 
-    /// A value that has these bytes and then those of another.
+    /// Writes a value that consists of the bytes of `tag` and another value.
     #[inline(always)]
     fn tagged<T: Serialize + ?Sized>(self, tag: &[u8], value: &T) -> Result<P::Done, Error> {
         self.place.open(self.out);
@@ -74,7 +74,7 @@ impl<'s, P: Place> Encoder<'s, P> {
     }
 }
 
-/// Methods for numbers whose bytes are an expression of their value.
+/// Methods for numbers, whose bytes are each computed from the value by an expression.
 macro_rules! fixed {
     ($($method:ident($value:ident: $type:ty) $bytes:expr;)*) => {$(
         #[inline(always)]

@@ -2,7 +2,7 @@
 
 use memchr::memchr2;
 
-/// A position: how a value in it begins and ends.
+/// A position in a key, which determines how a value begins and ends.
 pub(in crate::record::key) trait Place {
     /// The result of writing a value.
     type Done;
@@ -23,7 +23,7 @@ pub(in crate::record::key) trait Place {
     fn bytes(self, out: &mut Vec<u8>, bytes: &[u8]) -> Self::Done;
 }
 
-/// The whole key. `then` is called with what was written, or with a byte string as it is.
+/// The whole key. `then` is called with the bytes that were written, or with a byte string itself.
 pub(in crate::record::key) struct Whole<F> {
     pub(super) then: F,
 }
@@ -53,7 +53,7 @@ impl<F: FnOnce(&[u8]) -> R, R> Place for Whole<F> {
     }
 }
 
-/// A field, or whatever else follows and is followed by other parts of the key.
+/// A field, or another part of a key that other parts may precede and follow.
 pub(in crate::record::key) struct Part;
 
 impl Place for Part {

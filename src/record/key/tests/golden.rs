@@ -1,4 +1,4 @@
-//! The exact bytes of each shape, which must never change.
+//! Tests the exact bytes of each kind of key. They must never change.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -11,7 +11,7 @@ use super::encoded;
 use super::shapes::{Shape, bytes, shape};
 use crate::record::{Reverse, Text};
 
-/// Keys have one form only: what can be read is what would be written.
+/// Checks that a key has only one form: bytes that can be read are those that would be written.
 fn read<'a, K: Serialize + Deserialize<'a> + Debug>(bytes: &'a [u8], scratch: &'a mut Vec<u8>) {
     if let Ok(key) = decode::<K>(bytes, scratch) {
         assert_eq!(encoded(&key), bytes, "{key:?}");
@@ -28,7 +28,7 @@ proptest! {
         read::<Vec<Vec<u8>>>(&bytes, &mut Vec::new());
         read::<(Option<char>, bool, f64)>(&bytes, &mut Vec::new());
         read::<Vec<()>>(&bytes, &mut Vec::new());
-        // In maps and sets the entries may come in an order in which they are never written.
+        // The entries of maps and sets may be in an order in which they are never written.
         let _ = decode::<BTreeMap<u8, String>>(&bytes, &mut Vec::new());
         let _ = decode::<Shape>(&bytes, &mut Vec::new());
     }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::encode;
 
-/// The bytes of a key, copied.
+/// Returns a copy of a key's bytes.
 fn encoded<K: Serialize + ?Sized>(key: &K) -> Vec<u8> {
     encode(key, &mut Vec::new(), <[u8]>::to_vec).expect("encodes")
 }

@@ -11,7 +11,7 @@ use super::encoded;
 use super::shapes::{Total, bytes, float, shape, similar, string};
 use crate::record::{Reverse, Text, TextBuf};
 
-/// Everything that is guaranteed about two keys of one type.
+/// Checks everything that is guaranteed about two keys of one type.
 fn check<K: Serialize + for<'a> Deserialize<'a> + Ord + Debug>(a: &K, b: &K) -> TestCaseResult {
     let (left, right) = (encoded(a), encoded(b));
     prop_assert_eq!(left.cmp(&right), a.cmp(b));
@@ -33,7 +33,7 @@ fn check<K: Serialize + for<'a> Deserialize<'a> + Ord + Debug>(a: &K, b: &K) -> 
     Ok(())
 }
 
-/// A copy by way of bytes, so that `check` needs no `Clone`.
+/// Copies a key by encoding and decoding it, so that `check` needs no `Clone`.
 fn clone<K: Serialize + for<'a> Deserialize<'a>>(key: &K) -> K {
     decode(&encoded(key), &mut Vec::new()).expect("decodes")
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::{Reverse, TextBuf};
 
-/// A float that is ordered as the encoding orders it.
+/// A float with the order of the encoding.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Total(pub(super) f64);
 
@@ -56,23 +56,23 @@ pub(super) enum Shape {
     Reverse(Reverse<Box<Shape>>),
 }
 
-/// Bytes that are likely to be, or to be next to, those that mean something.
+/// Generates bytes, often ones with a special meaning or next to those.
 pub(super) fn byte() -> impl Strategy<Value = u8> {
     prop_oneof![Just(0_u8), Just(1), Just(2), Just(254), Just(255), any::<u8>()]
 }
 
-/// Short byte strings, so that one is often the beginning of another.
+/// Generates short byte strings, so that one is often the beginning of another.
 pub(super) fn bytes() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(byte(), 0..4)
 }
 
-/// Short text with the awkward characters in it.
+/// Generates short text, often with characters that have a special meaning.
 pub(super) fn string() -> impl Strategy<Value = String> {
     let awkward = prop_oneof![Just('\0'), Just('\x01'), Just('\x02'), Just('a'), any::<char>()];
     prop::collection::vec(awkward, 0..4).prop_map(String::from_iter)
 }
 
-/// Any float, often a special one.
+/// Generates any float, often a special one.
 pub(super) fn float() -> impl Strategy<Value = f64> {
     let special = prop::sample::select(vec![
         0.0,
@@ -111,7 +111,7 @@ fn leaf() -> impl Strategy<Value = Shape> {
     ]
 }
 
-/// Any key, nested up to four deep.
+/// Generates any key, nested up to four levels deep.
 pub(super) fn shape() -> impl Strategy<Value = Shape> {
     leaf().prop_recursive(4, 24, 3, |inner| {
         let boxed = inner.clone().prop_map(Box::new);
@@ -130,7 +130,7 @@ pub(super) fn shape() -> impl Strategy<Value = Shape> {
     })
 }
 
-/// Two keys that differ late: the same one twice, with something else at its end.
+/// Generates two keys that differ only at the end.
 pub(super) fn similar() -> impl Strategy<Value = (Shape, Shape)> {
     let pair = |left: &Shape, right: Shape| Shape::Pair(Box::new((left.clone(), right)));
     (shape(), leaf(), leaf(), any::<bool>()).prop_map(move |(same, a, b, reverse)| {
