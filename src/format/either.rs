@@ -2,8 +2,8 @@
 
 use super::{Error, Input, Last, Source};
 
-/// One of two input formats. As an input format it reads each file in the format of the file's named input; as a
-/// record it is a record of that format.
+/// One of two input formats, or a record of one of them. As an input format, it reads each file in the format of the
+/// file's named input.
 ///
 /// A job with `type Input = Either<A, B>` takes two named inputs (or more, since `A` and `B` may be `Either` too):
 /// the first `A::SOURCES` are read as `A`, the others as `B`.

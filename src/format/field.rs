@@ -8,7 +8,7 @@ use super::Error;
 use crate::record::{Text, TextBuf};
 use crate::spec::escape;
 
-/// Characters of a refused field or line that its error shows.
+/// Maximum number of characters of a refused field or line that its error shows.
 pub(super) const EXCERPT_CHARS_MAX: usize = 80;
 
 /// A row of tab-separated text that is being written.
@@ -63,9 +63,9 @@ impl<'a> Row<'a> {
 
 /// A value that [`Tsv`](super::Tsv) can write: one field, or several in a row.
 ///
-/// Text and bytes are written as they are, numbers in decimal (floats in the shortest form that reads back as the same number,
-/// never with an exponent; `NaN`, `inf`, `-inf`), bools as `true` and `false`, `None` as empty fields. A tuple is its
-/// fields in order, so tuples may be nested; `()` has none. Structs can implement it with [`Row::append`].
+/// Text and bytes are written as they are, numbers in decimal (floats in the shortest form that reads back as the same
+/// number, never with an exponent; `NaN`, `inf`, `-inf`), bools as `true` and `false`, `None` as empty fields. A tuple
+/// is its fields in order, so tuples may be nested; `()` has none. Structs can implement it with [`Row::append`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of tab-separated text",
     label = "`Tsv` writes numbers, text and tuples of them, such as `(word, count)`",

@@ -4,9 +4,9 @@ use super::{Error, Source};
 
 /// Turns files into records. A value of the format reads one range of one file.
 ///
-/// **The law:** a record belongs to the range that holds its first byte. So wherever a file is cut, the records of all its
-/// ranges, in order, are the records of the whole file. A format that cannot find the first record after an arbitrary
-/// byte sets `SPLITTABLE = false` and gets whole files.
+/// **The law:** a record belongs to the range that holds its first byte. So wherever a file is cut, the records of all
+/// its ranges, in order, are the records of the whole file. A format that cannot find the first record after an
+/// arbitrary byte sets `SPLITTABLE = false` and gets whole files.
 ///
 /// This example reads paragraphs that are separated by blank lines:
 ///
@@ -108,8 +108,8 @@ pub trait Input: Sized + 'static {
     /// If the range cannot be read, or its file is clearly not of this format.
     fn open(source: Source) -> Result<Self, Error>;
 
-    /// Returns the next record whose first byte lies in the range. After the last one it returns `None`, each time it is
-    /// called.
+    /// Returns the next record whose first byte lies in the range. After the last one it returns `None`, each time it
+    /// is called.
     ///
     /// # Errors
     /// If the file cannot be read or is not of this format. If [`Error::spoils_one_record`] is true for the

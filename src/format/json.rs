@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use super::{Error, Input, Last, Lines, Output, Source, Writes};
 use crate::spec::escape;
 
-/// Characters of a bad line that its error shows.
+/// Maximum number of characters of a bad line that its error shows.
 const EXCERPT_CHARS_MAX: usize = 80;
 
 /// Reads one `T` per line of JSON; blank lines are skipped.
@@ -63,7 +63,7 @@ impl<T> JsonLines<T> {
     }
 }
 
-/// Writes one JSON value per line: for a pair, an array of two.
+/// Writes one JSON value per line. A pair becomes an array of two values.
 ///
 /// Map keys must be strings or numbers; a float that is not finite becomes `null`, since JSON has no such number.
 #[derive(Debug, Default)]

@@ -42,9 +42,10 @@ pub fn is_splittable<F: Input>(file: &FileRange) -> Result<bool, Error> {
 
 /// Cuts `files`, each given as one range of all its bytes, into splits.
 ///
-/// A splittable file that is larger than a split is cut into even ranges, each a split of its own. Other files are packed
-/// in order, up to the split's size and [`SPLIT_FILES_MAX`]. A stream is a split of its own. The ranges of all splits, in
-/// order, are the files in order, including empty ones. `splittable` is called only for files larger than a split.
+/// A splittable file that is larger than a split is cut into even ranges, each a split of its own. Other files are
+/// packed in order, up to the split's size and [`SPLIT_FILES_MAX`]. A stream is a split of its own. The ranges of all
+/// splits, in order, are the files in order, including empty ones. `splittable` is called only for files larger than a
+/// split.
 ///
 /// # Errors
 /// Those of `splittable`.
@@ -121,7 +122,7 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    /// A file that is named after its size; `u64::MAX` is a stream.
+    /// Returns a file that is named after its size; `u64::MAX` is a stream.
     fn file(size: u64) -> FileRange {
         let location = Location::from(&size.to_string());
         let identity = FileIdentity::default();
@@ -133,7 +134,7 @@ mod tests {
         plan_splits(&files, split_bytes, |_| Ok::<_, Infallible>(splittable)).unwrap()
     }
 
-    /// Splits as `file:start-end`, joined by `+`.
+    /// Formats splits as `file:start-end`, joined by `+`.
     fn shown(splits: &[Split]) -> String {
         let range = |range: &FileRange| match range.end {
             u64::MAX => "stream".to_string(),

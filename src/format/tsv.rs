@@ -2,8 +2,8 @@
 
 use super::{Error, Field, Output, Row, Writes};
 
-/// Tab-separated text: the fields of a record separated by tabs and ended by `\n`. Nothing is escaped, so a field that
-/// holds a tab, a newline or a carriage return is an error. [`Json`](super::Json) can write anything.
+/// Writes tab-separated text: the fields of a record are separated by tabs and followed by `\n`. Nothing is escaped, so
+/// a field that holds a tab, a newline or a carriage return is an error. [`Json`](super::Json) can write anything.
 #[derive(Debug, Default)]
 pub struct Tsv;
 

@@ -18,12 +18,12 @@ impl Counter {
         Counter { group, name }
     }
 
-    /// The group.
+    /// Returns the group.
     pub const fn group(&self) -> &'static str {
         self.group
     }
 
-    /// Its name within the group.
+    /// Returns the name within the group.
     pub const fn name(&self) -> &'static str {
         self.name
     }

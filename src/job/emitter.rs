@@ -7,7 +7,7 @@ use crate::format::Output;
 use crate::record::{Key, Text, value};
 use crate::shuffle::{BATCH_BYTES_MAX, Batch, Collect, KEY_BYTES_MAX};
 
-/// Receives a map's key-value pairs, and answers questions about its input.
+/// Receives a map's key-value pairs, counts and side outputs, and gives it the path of the input file.
 pub struct Emitter<'t, J: Job> {
     pub(crate) batch: &'t mut Batch,
     pub(crate) scratch: &'t mut Vec<u8>,

@@ -23,17 +23,17 @@ impl Error {
         Error(Box::new(Inner { cause: cause.into(), at: Location::caller() }))
     }
 
-    /// The source line that returned the error.
+    /// Returns the source line that returned the error.
     pub fn location(&self) -> &'static Location<'static> {
         self.0.at
     }
 
-    /// The error itself.
+    /// Returns the error itself.
     pub fn cause(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
         self.0.cause.as_ref()
     }
 
-    /// The error itself, by value.
+    /// Returns the error itself, by value.
     pub fn into_cause(self) -> Box<dyn std::error::Error + Send + Sync> {
         self.0.cause
     }

@@ -19,7 +19,7 @@ impl<E> Default for Fault<E> {
 }
 
 impl<E> Fault<E> {
-    /// Whether a failure was ever kept.
+    /// Returns whether a failure was ever kept.
     pub(crate) fn has_failed(&self) -> bool {
         self.has_failed
     }

@@ -56,7 +56,7 @@ pub type OrderOf<'a, J> = <<J as Job>::Key<'a> as Key<'a>>::Order;
 /// The field's type must then implement `Default`. If clap cannot parse the type of a field from text, skip the field,
 /// add `#[arg(value_parser = …)]` to it, or implement `FromStr` for its type.
 ///
-/// The derives turn the fields into flags, and make the value serializable:
+/// `#[derive(Args, Serialize, Deserialize)]` turns the fields into flags, and makes the value serializable:
 ///
 /// ```
 /// use gristmill::prelude::*;
@@ -158,8 +158,8 @@ pub trait Job: JobValue + Send + 'static {
     ///
     /// # Errors
     ///
-    /// Any error. It ends the job, unless `--max-bad-records` allows bad records and the output of the key can be rolled
-    /// back. The key is then set aside.
+    /// Any error. It ends the job, unless `--max-bad-records` allows bad records and the output of the key can be
+    /// rolled back: the key is then set aside.
     fn reduce(
         &self,
         key: GroupOf<'_, Self>,

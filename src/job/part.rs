@@ -6,7 +6,7 @@ use super::{Ended, Error, Fault, Result};
 use crate::format::{Output, Writes};
 use crate::storage::{self, AttemptFolder, PartWriter, SealedPart};
 
-/// Bytes buffered before a write: many, since each write is a system call.
+/// Bytes buffered before a write: many, because each write is a system call.
 const BUFFER_BYTES: usize = 256 << 10;
 
 #[derive(Debug, thiserror::Error)]
@@ -34,12 +34,12 @@ pub(crate) struct PartBuffer<O> {
     /// The buffer's length and the number of records before the current record or key, if bad ones may be skipped. The
     /// buffer keeps the output of a record or key until its map or reduce succeeds.
     mark: Option<(usize, u64)>,
-    /// Most bytes that the buffer keeps for a rollback.
+    /// Maximum number of bytes that the buffer keeps for a rollback.
     held_max: usize,
     fault: Fault<Error>,
 }
 
-/// Most bytes of one key's records that are kept in memory for a rollback before they are written.
+/// Maximum number of bytes of one key's records that are kept in memory for a rollback before they are written.
 const HELD_BYTES_MAX: usize = 64 << 20;
 
 impl<O: Output + Default> PartBuffer<O> {

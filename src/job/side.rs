@@ -50,7 +50,7 @@ impl<O: Output> Side<O> {
         Side { name, format: PhantomData }
     }
 
-    /// Its name.
+    /// Returns the name.
     pub const fn name(&self) -> &'static str {
         self.name
     }

@@ -8,7 +8,7 @@ use crate::record::{Key, SERDE_HINT, value};
 use crate::shuffle::Group;
 use crate::spec::escape;
 
-/// Characters of a key that an error shows.
+/// Maximum number of characters of a key that an error shows.
 const KEY_CHARS_MAX: usize = 80;
 
 #[derive(Debug, thiserror::Error)]

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 /// Sorts in reverse: keys of type `Reverse<u64>` begin with the largest number. It can be a part of a tuple or struct
 /// key, or be within another `Reverse`.
 ///
-/// This is not [`std::cmp::Reverse`], whose bytes could not sort in reverse, because serde writes only the value in it. In
-/// JSON and in values, this type is written like the value that it contains.
+/// This is not [`std::cmp::Reverse`], whose bytes could not sort in reverse, because serde writes only the value in it.
+/// In JSON and in values, this type is written like the value that it contains.
 ///
 /// Text in it is stored inverted, so reading it always copies, into the scratch memory of the key decoder.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

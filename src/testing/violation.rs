@@ -47,13 +47,13 @@ pub enum Breach {
         /// The record that it was called with, if any.
         record: Option<String>,
     },
-    /// See [`Law::FlagsDoNotClash`].
+    /// Breaks [`Law::FlagsDoNotClash`].
     #[error("the job's flags clash: {clashes}")]
     FlagsClash {
         /// The type, its fields, and what to do.
         clashes: String,
     },
-    /// See [`Law::JobSurvives`]: the serialized job value cannot be read, or changes when it is written again.
+    /// Breaks [`Law::JobSurvives`]: the serialized job value cannot be read, or changes when it is written again.
     #[error(
         "the job value does not survive serialization: {problem}; use field types whose \
          `Serialize` and `Deserialize` are inverses of each other"
@@ -62,7 +62,7 @@ pub enum Breach {
         /// What went wrong.
         problem: String,
     },
-    /// See [`Law::JobSurvives`]: the copy that tasks work with behaves differently.
+    /// Breaks [`Law::JobSurvives`]: the copy that tasks work with behaves differently.
     #[error(
         "the job value does not survive serialization: {place} the original value gives \
          {original}, but its copy in a task gives {copy}; serialize every field that map or \
@@ -76,7 +76,7 @@ pub enum Breach {
         /// The output of its serialized copy.
         copy: String,
     },
-    /// See [`Law::MapIsDeterministic`].
+    /// Breaks [`Law::MapIsDeterministic`].
     #[error(
         "the map is not deterministic: {place} it gives {first} first, but {second} when run \
          again; use only the record and the job's own fields, and do not use a clock, random \
@@ -90,7 +90,7 @@ pub enum Breach {
         /// The second output.
         second: String,
     },
-    /// See [`Law::RecordsAreFound`].
+    /// Breaks [`Law::RecordsAreFound`].
     #[error(
         "the input format depends on where a file is cut: record {number} of the input is \
          {whole} without cuts, but with map tasks over {cuts} it is {cut}; return a record only \
@@ -106,7 +106,7 @@ pub enum Breach {
         /// The ranges, with `|` between map tasks.
         cuts: String,
     },
-    /// See [`Law::KeysRoundTrip`].
+    /// Breaks [`Law::KeysRoundTrip`].
     #[error(
         "the key {key} becomes {again} when it is written and read; use a key type whose \
          `Serialize` and `Deserialize` are inverses of each other"
@@ -117,7 +117,7 @@ pub enum Breach {
         /// Its bytes afterwards, or the error.
         again: String,
     },
-    /// See [`Law::KeysSort`].
+    /// Breaks [`Law::KeysSort`].
     #[error(
         "key bytes do not sort as the keys do: {left} is {ord} {right} by `Ord`, but {bytes} \
          it by bytes; derive both `Serialize` and `Ord`, with the same order of fields, or \
@@ -133,7 +133,7 @@ pub enum Breach {
         /// How their bytes compare: `less than`, `equal to`, `greater than`.
         bytes: &'static str,
     },
-    /// See [`Law::KeysSort`]: the key cannot be written.
+    /// Breaks [`Law::KeysSort`]: the key cannot be written.
     #[error("the key {key} cannot be encoded: {cause}; fix its `Serialize`")]
     KeyNotWritten {
         /// The key.
@@ -141,7 +141,7 @@ pub enum Breach {
         /// The cause.
         cause: String,
     },
-    /// See [`Law::PartitionIsOfKey`]: a partition is out of range.
+    /// Breaks [`Law::PartitionIsOfKey`]: a partition is out of range.
     #[error(
         "the partitioner returns a number out of range: {partition} for key {key}, but the number \
          of parts is {parts}; return a number below that"
@@ -154,7 +154,7 @@ pub enum Breach {
         /// The number of parts.
         parts: u32,
     },
-    /// See [`Law::PartitionIsOfKey`]: the same key goes to different partitions.
+    /// Breaks [`Law::PartitionIsOfKey`]: the same key goes to different partitions.
     #[error(
         "the partitioner is not a function of the key: it puts key {key} into partition \
          {first} and, {when}, into partition {second} of {parts}; use only the key, the number \
@@ -172,7 +172,7 @@ pub enum Breach {
         /// The number of parts.
         parts: u32,
     },
-    /// See [`Law::PartitionIsOfKey`]: one group goes to several partitions.
+    /// Breaks [`Law::PartitionIsOfKey`]: one group goes to several partitions.
     #[error(
         "the partitioner is not a function of the group: it puts one key of group {group} into \
           partition {first} and another into partition {second} of {parts}; use only the key's \
@@ -188,7 +188,7 @@ pub enum Breach {
         /// The number of parts.
         parts: u32,
     },
-    /// See [`Law::CutsDoNotShow`].
+    /// Breaks [`Law::CutsDoNotShow`].
     #[error(
         "the result depends on where the input is cut: {place} one map task gives {whole}, but \
          map tasks over {cuts} give {cut}; do not use the task's number, and keep no state \
@@ -204,7 +204,7 @@ pub enum Breach {
         /// The ranges, with `|` between map tasks.
         cuts: String,
     },
-    /// See [`Law::ReduceIsDeterministic`].
+    /// Breaks [`Law::ReduceIsDeterministic`].
     #[error(
         "the reduce is not deterministic: for key {key} with values {values} it writes \
          {first} first, but {second} when called again; keep no state from one key to the next, \
@@ -220,7 +220,7 @@ pub enum Breach {
         /// The second output.
         second: String,
     },
-    /// See [`Law::CombinerRoundTrips`].
+    /// Breaks [`Law::CombinerRoundTrips`].
     #[error(
         "the combiner does not accept its own results: for key {key} with values {values} the \
          result is {plain}, but {again} if each value goes through `start` and `value` once \
@@ -236,7 +236,7 @@ pub enum Breach {
         /// The result of folding them after each has gone through `start` and `value`.
         again: String,
     },
-    /// See [`Law::CombinerIsAssociative`].
+    /// Breaks [`Law::CombinerIsAssociative`].
     #[error(
         "the combiner is not associative: for key {key} the values {values} folded one by one \
          give {plain}, but folded as {grouping} they give {grouped}; a combined value must hold \
@@ -254,7 +254,7 @@ pub enum Breach {
         /// The result of folding the groups.
         grouped: String,
     },
-    /// See [`Law::CombinerIsCommutative`].
+    /// Breaks [`Law::CombinerIsCommutative`].
     #[error(
         "the combiner is not commutative: for key {key} the values {values} folded in this \
          order give {plain}, but in the order {order} they give {shuffled}; make the combiner \
@@ -273,7 +273,7 @@ pub enum Breach {
         /// The result in the other.
         shuffled: String,
     },
-    /// See [`Law::CombinerIsOptional`].
+    /// Breaks [`Law::CombinerIsOptional`].
     #[error(
         "the combiner changes the result: for key {key} the reduce of {values} writes {plain}, \
           but {combined} for the same values combined to {folded}; a reduce must give the same \
@@ -291,7 +291,7 @@ pub enum Breach {
         /// The result with it.
         combined: String,
     },
-    /// See [`Law::ValueOrderDoesNotShow`].
+    /// Breaks [`Law::ValueOrderDoesNotShow`].
     #[error(
         "the reduce depends on the order of values: for key {key} it writes {plain} for \
          {values} but {shuffled} for {order}; make the reduce independent of the order, or \
@@ -310,7 +310,7 @@ pub enum Breach {
         /// The result in the other.
         shuffled: String,
     },
-    /// See [`Law::ReducersDoNotShow`].
+    /// Breaks [`Law::ReducersDoNotShow`].
     #[error(
         "the result depends on the number of reducers: {place} one reducer gives {one}, but \
          {reducers} reducers give {many}; do not use the number of reducers, and keep no state \
@@ -326,7 +326,7 @@ pub enum Breach {
         /// The result with this number of reducers.
         many: String,
     },
-    /// See [`Law::TotalsDoNotShow`].
+    /// Breaks [`Law::TotalsDoNotShow`].
     #[error(
         "{what} depends on how the work is done: with one map task and one reducer it is \
          {plain}, but {how} it is {other}; counters and side outputs must depend only on the \
@@ -343,7 +343,7 @@ pub enum Breach {
         /// Its value the second time.
         other: String,
     },
-    /// See [`Law::RunAgrees`]: a counter, or a side output of a map.
+    /// Breaks [`Law::RunAgrees`]: a counter, or a side output of a map.
     #[error(
         "a real run gives another result: with --threads {threads} and --reducers {reducers}, \
          {what} is {found}, not {expected}; look for state that threads share or that differs \
@@ -356,12 +356,12 @@ pub enum Breach {
         reducers: u32,
         /// The counter or side output.
         what: String,
-        /// The expected contents.
+        /// Its expected value.
         expected: String,
-        /// The contents that were found.
+        /// The value that was found.
         found: String,
     },
-    /// See [`Law::RunAgrees`]: a part of the output.
+    /// Breaks [`Law::RunAgrees`]: a part of the output.
     #[error(
         "a real run gives another result: with --threads {threads} and --reducers {reducers}, \
          part {part} has {found}, not {expected}; look for state that threads share or that \

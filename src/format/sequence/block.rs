@@ -44,7 +44,7 @@ pub(super) struct Header {
     pub(super) stored_crc32c: u32,
 }
 
-/// The header of a file.
+/// Returns the header of a file.
 pub(super) fn file_header() -> [u8; FILE_HEADER_BYTES] {
     let mut header = [0; FILE_HEADER_BYTES];
     header[..12].copy_from_slice(MAGIC);

@@ -199,7 +199,7 @@ impl<K, V> Sequence<K, V> {
         Ok(())
     }
 
-    /// The error for the current block.
+    /// Returns the error for damage in the current block.
     #[cold]
     fn damaged(&self, how: &str) -> Error {
         self.source.error(self.offset, false, format!("block of a sequence file is damaged: {how}"))

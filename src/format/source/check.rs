@@ -6,9 +6,9 @@ use super::{Codec, Options, Source};
 use crate::format::Error;
 use crate::spec::{FileRange, Location};
 
-/// Refuses a file, before any work, that is not compressed as its name implies, or that must be text and is not. The
-/// content of a compressed file is checked only if `decodes` is true, because a block must be decoded for that. Returns
-/// the file's compression.
+/// Refuses a file that is not compressed as its name implies, or that must be text and is not. Called before the job
+/// starts. The content of a compressed file is checked only if `decodes` is true, because a block must be decoded for
+/// that. Returns the file's compression.
 ///
 /// # Errors
 /// As [`Source::open`] and [`Source::check_text`].

@@ -313,7 +313,7 @@ fn damaged(head: &[u8]) -> Option<&'static str> {
         {
             Some("damaged gzip data")
         }
-        // A bzip2 stream after its four first bytes.
+        // A bzip2 stream after its first four bytes.
         [_, _, _, _, b'1', b'A', b'Y', b'&', b'S', b'Y', ..] => Some("damaged bzip2 data"),
         // A skippable frame.
         [_, 0x2a, 0x4d, 0x18, ..] => Some("damaged zstd or lz4 data"),
@@ -348,7 +348,7 @@ fn is_lzma(head: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// The first block of an archive that holds a file of this name.
+    /// Returns the first block of an archive that holds a file of this name.
     fn tar(name: &[u8]) -> Vec<u8> {
         let mut block = vec![0; HEAD_BYTES];
         block[..name.len()].copy_from_slice(name);

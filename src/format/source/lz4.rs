@@ -148,7 +148,7 @@ impl<R: BufRead> Frames<R> {
         Ok(())
     }
 
-    /// Keeps the end of what was decoded, for the next block to refer to.
+    /// Keeps the end of the decoded data, to which the next block may refer.
     fn keep_window(&mut self) {
         self.window.extend_from_slice(&self.block[self.block.len().saturating_sub(WINDOW_BYTES)..]);
         let surplus = self.window.len().saturating_sub(WINDOW_BYTES);

@@ -184,8 +184,8 @@ impl Source {
         self.base + self.begin as u64
     }
 
-    /// Returns the range to read, in bytes of the decoded file: a record belongs to it if its first byte lies in it. Its
-    /// end is `u64::MAX` if the length is not known, and it is `0..0` if there is nothing to read.
+    /// Returns the range to read, in bytes of the decoded file: a record belongs to the range that holds its first
+    /// byte. Its end is `u64::MAX` if the length is not known, and it is `0..0` if there is nothing to read.
     #[inline(always)]
     pub fn range(&self) -> Range<u64> {
         self.range.clone()

@@ -193,7 +193,7 @@ impl Read for Stored {
 }
 
 /// Returns the first bytes of standard input, which its reader still receives, and whether they suffice to recognise
-/// it. Does not wait for a writer that pauses.
+/// its kind. Does not wait for a writer that pauses.
 pub(super) fn head_of_standard_input() -> io::Result<(Vec<u8>, bool)> {
     let mut kept = STANDARD_INPUT.lock().unwrap_or_else(PoisonError::into_inner);
     if kept.is_none() {

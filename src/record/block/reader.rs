@@ -52,8 +52,8 @@ struct Block {
 }
 
 impl<R: Read> BlockReader<R> {
-    /// Reads from `source`, whose first byte is at `offset` in its file, through a buffer of `buffer_bytes`
-    /// (more if that holds no frame header). The run ends where the source ends.
+    /// Reads from `source`, whose first byte is at `offset` in its file, through a buffer of `buffer_bytes` (or more,
+    /// if that cannot hold a frame header). The run ends where the source ends.
     pub fn new(source: R, offset: u64, buffer_bytes: usize) -> Self {
         let read_capacity = buffer_bytes.max(FRAME_HEADER_BYTES);
         BlockReader {

@@ -14,7 +14,7 @@ use crate::spec::{TaskKind, escape};
 const VALUES_WANTED: usize = 3;
 /// Maximum number of rounds of grouping, because a combiner may keep values apart permanently.
 const ROUNDS_MAX: u32 = 16;
-/// Most characters of a grouping that are shown.
+/// Maximum number of characters shown of a grouping.
 const GROUPING_CHARS: usize = 120;
 
 /// Checks one of the laws about combiners. It compares the output of the reduce, because nothing else counts: a

@@ -5,7 +5,7 @@ use super::super::subject::Unchecked;
 use crate::job::Job;
 use crate::launch;
 
-/// Checks that no flag of the job has the name of a flag that every job has.
+/// Checks that no field of the job uses a name or a flag that is already taken.
 pub(crate) fn do_not_clash<J: Job>() -> Result<Unchecked, Breach> {
     let clashes = launch::clashes::<J>();
     if clashes.is_empty() {
