@@ -1,4 +1,4 @@
-//! The `--cluster` flag, and blocking requests to the cluster it names.
+//! The `--cluster` flag, and synchronous requests to the cluster it names.
 
 use std::future::Future;
 

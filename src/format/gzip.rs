@@ -1,4 +1,4 @@
-//! Compresses the parts of another output format with gzip.
+//! Compresses, with gzip, the parts that another output format writes.
 
 use std::io::Write;
 

@@ -1,7 +1,7 @@
 //! Handles Ctrl-C, SIGTERM and SIGHUP, so that an interrupted run leaves no files behind.
 //!
 //! After the first signal, the run stops and removes its folders. If it has not ended after [`GRACE`], for example
-//! because it waits for standard input, or if a second signal arrives, the signal handling thread removes the folders
+//! because it waits for standard input, or if a second signal arrives, the signal-handling thread removes the folders
 //! and ends the process. An output that is already being published at the first signal is published completely, and the
 //! exit code shows that. Only a second signal interrupts this.
 

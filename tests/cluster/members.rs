@@ -72,7 +72,7 @@ fn masters_that_are_removed_end_by_themselves_and_others_come_while_a_job_runs()
     assert!(said.contains("masters add"), "{said}");
     fs::remove_dir_all(fleet.path(&format!("data/m{gone}")))?;
     let said = refused(&fleet, gone, &["--join", &fleet.cluster()])?;
-    assert!(said.contains(&format!("master m{gone} was removed, and its number is not")), "{said}");
+    assert!(said.contains(&format!("master m{gone} was removed, and its number cannot")), "{said}");
 
     assert_eq!(fleet.add_master_as_told()?, 4);
     caught_up_as(&fleet, 4)?;

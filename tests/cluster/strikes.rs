@@ -1,8 +1,9 @@
 //! Kills the leader, or all processes, in the middle of one job after another. Also checks that a healthy leader stays
 //! leader while jobs use every core.
 //!
-//! `GRISTMILL_STRIKES=100 cargo test --all-features --test cluster strikes:: -- --nocapture` does this in 100 jobs and
-//! prints the cost of each. `GRISTMILL_BUSY=600` keeps the machine busy for ten minutes.
+//! `GRISTMILL_STRIKES=100 cargo test --all-features --test cluster strikes:: -- --nocapture` kills the leader in 100 jobs
+//! and all processes in another 100 (by default in 2 each), and prints one line for each kill. `GRISTMILL_BUSY=600` runs
+//! jobs on every core for ten minutes (by default for 5 s).
 
 use std::fs;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Removing masters: the others keep working, and the number is not used again.
+//! Removing a master: the others keep working, and the removed master's number is never used again.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -70,13 +70,13 @@ impl Source {
             // Only the range at the start of the file is checked.
             return Ok(());
         }
-        if self.codec.is_none() {
+        let Some(codec) = self.codec else {
             return text(&self.head, self.location.as_bytes(), &self.location);
-        }
+        };
         while self.window().len() < HEAD_BYTES && self.fill()? {}
         let window = self.window();
         let head = &window[..window.len().min(HEAD_BYTES)];
-        if let Some(codec) = Codec::detect(head) {
+        if Codec::detect(head).is_some() {
             let location = self.location.clone();
             return Err(Error::CompressedTwice { location, codec });
         }

@@ -1,4 +1,4 @@
-//! Recognises files that are not text by their first bytes, so that they are refused instead of being read as text.
+//! Recognises files that are not text by their first bytes or their names, so that they are refused instead of being read as text.
 
 use super::codec::{Codec, LZ4_MAGIC, has_ending, is_skippable};
 

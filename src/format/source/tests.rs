@@ -391,7 +391,7 @@ fn files_whose_content_contradicts_name_or_format_are_refused() {
     tar[148..156].fill(b' ');
     let sum: u32 = tar.iter().map(|byte| u32::from(*byte)).sum();
     tar[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    let table: [(&str, &[u8], &str); 9] = [
+    let table: [(&str, &[u8], &str); 10] = [
         ("in.zip", b"PK\x03\x04", "the input format cannot read a zip archive: "),
         ("in", &tar, "the input format cannot read a tar archive: "),
         ("in.tgz", &gzip(&tar), "the input format cannot read a tar archive: "),
@@ -399,6 +399,11 @@ fn files_whose_content_contradicts_name_or_format_are_refused() {
         (
             "in.gz",
             &gzip(&gzip(b"a\n")),
+            "input is compressed twice: its gzip data contains compressed data: ",
+        ),
+        (
+            "in.gz",
+            &gzip(&zstd(b"a\n")),
             "input is compressed twice: its gzip data contains compressed data: ",
         ),
         ("in.bz2", &bzip2(b"\xff\xfea\0"), "the input format cannot read UTF-16 text: "),

@@ -50,7 +50,7 @@ impl<'de> Deserializer<'de> for Guess<'_> {
     type Error = Stop;
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Stop> {
-        let why = "can be read only from data that shows its type, as with `#[serde(untagged)]` or `#[serde(tag = …)]`";
+        let why = "can be read only from data that shows its type, for example because of `#[serde(untagged)]` or `#[serde(tag = …)]`";
         self.state.found(self.of, why);
         Err(Stop)
     }
@@ -60,7 +60,7 @@ impl<'de> Deserializer<'de> for Guess<'_> {
     }
 
     fn deserialize_identifier<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Stop> {
-        let why = "can be read only from data with names of fields, as with `#[serde(flatten)]`";
+        let why = "needs names of fields in the data, for example because of `#[serde(flatten)]`, but encoded data has none";
         self.state.found(self.of, why);
         Err(Stop)
     }

@@ -22,7 +22,7 @@ impl<'s> Look<'s> {
     fn counted(self, kind: &str, len: Option<usize>) -> Result<Several<'s>, Stop> {
         if len.is_none() {
             let why = format!(
-                "contains a {kind} that is written without its length, as with `#[serde(flatten)]`"
+                "contains a {kind} that is written without its length, for example because of `#[serde(flatten)]`"
             );
             self.state.found("", why);
             return Err(Stop);
@@ -136,7 +136,7 @@ impl<'s> Serializer for Look<'s> {
         let read = fields.get(name).filter(|read| !read.contains(&len));
         several.why = read.and_then(|read| read.last()).map(|read| {
             let attribute = if len < *read { "skip_serializing" } else { "skip_deserializing" };
-            format!("writes {len} of its fields but reads {read}, as with `#[serde({attribute})]`")
+            format!("writes {len} of its fields but reads {read}, for example because of `#[serde({attribute})]`")
         });
         drop(fields);
         Ok(several)
@@ -172,7 +172,7 @@ impl Several<'_> {
 
     fn skip(&mut self, field: &str) -> Result<(), Stop> {
         self.why = Some(format!(
-            "leaves out its field `{field}`, as with `#[serde(skip_serializing_if)]`"
+            "leaves out its field `{field}`, for example because of `#[serde(skip_serializing_if)]`"
         ));
         Ok(())
     }

@@ -254,12 +254,12 @@ mod tests {
             (
                 said::<Drops>(),
                 "`Drops`",
-                "writes 1 of its fields but reads 2, as with `#[serde(skip_serializing)]`",
+                "writes 1 of its fields but reads 2, for example because of `#[serde(skip_serializing)]`",
             ),
             (
                 said::<Unread>(),
                 "`Unread`",
-                "writes 2 of its fields but reads 1, as with `#[serde(skip_deserializing)]`",
+                "writes 2 of its fields but reads 1, for example because of `#[serde(skip_deserializing)]`",
             ),
             (said::<Vec<Adjacent>>(), "Adjacent", "names of fields"),
             (said::<serde_json::Value>(), "Value`", "from data that shows its type"),
