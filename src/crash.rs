@@ -135,10 +135,13 @@ mod tests {
             assert_eq!(left, (9 - others).to_string());
             let struck = fs::read_to_string(folder.join(format!("{point}.struck"))).unwrap();
             assert!(struck.parse::<u32>().is_ok(), "{struck}");
-            assert!(in_a_process(Some(folder)).0.success(), "the point is no longer armed");
+            assert!(
+                in_a_process(Some(folder)).0.success(),
+                "a point that has struck must not kill the process again"
+            );
         }
         fs::write(folder.join("t00"), "1").unwrap();
         fs::write(folder.join("t01"), "4").unwrap();
-        assert!(in_a_process(Some(folder)).0.success(), "neither point is reached");
+        assert!(in_a_process(Some(folder)).0.success(), "no point must be reached");
     }
 }

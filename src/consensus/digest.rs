@@ -1,6 +1,6 @@
 //! A digest of everything that a node has applied: a node whose digest differs from the leader's must stop.
 //!
-//! After each entry, the digest covers the entry's index and command, the machine's answer, and all earlier entries.
+//! After each entry, the digest covers the entry's index and command, the state machine's answer, and all earlier entries.
 //! Each proposal carries the proposer's last index and digest. Every node compares them with its own when it applies
 //! the entry. A difference is therefore detected one entry later.
 

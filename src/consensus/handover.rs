@@ -107,7 +107,7 @@ impl Group {
         let name = format!("m{} at {}", successor.node, successor.address);
         let not = |why: String| ProposeError::NoSuccessor { why: format!("{name}: {why}") };
         if timeout(CATCH_UP_WITHIN, self.is_level(successor.node)).await.is_err() {
-            return Err(not("it lacks entries and is not catching up".into()));
+            return Err(not("it lacks entries, and did not catch up in time".into()));
         }
         self.raft().runtime_config().heartbeat(false);
         // Cloned at once, because openraft waits while it is borrowed.

@@ -133,10 +133,9 @@ pub trait Combine<J: Job>: Sync {
     /// Whether the result never depends on how values are ordered and grouped. Sums of integers are exact, sums of
     /// floats are not. Set it to true if your combiner is exact: the job is then faster.
     ///
-    /// If false, as it is by default, values are folded in groups that depend on the input, the spec and the flags
-    /// alone, so the output has the same bytes with any memory, any number of threads, and on any cluster. To achieve
-    /// this, the pairs of a map task are cut into blocks. A block ends after a fixed number of keys (about ten
-    /// thousand) or bytes. Within a block, the values of a key are folded in the order in which they were emitted. The
+    /// If false, as it is by default, values are folded in groups that do not depend on memory or threads, so the output
+    /// has the same bytes with any memory, any number of threads, and on any cluster. To achieve this, the pairs that a
+    /// map task emits are cut into blocks. A block ends after a fixed number of keys (about ten thousand) or bytes. Within a block, the values of a key are folded in the order in which they were emitted. The
     /// reduce gets one value for each block, in the order of the input. Such a combiner saves less than an exact one:
     /// keys that repeat within a block are combined, but not across blocks, spills and map tasks. [`crate::testing`]
     /// does not require it to be commutative, and accepts results that differ by up to a billionth.

@@ -1,4 +1,4 @@
-//! Maps and input formats with a planted mistake.
+//! Jobs whose map or input format has a planted mistake.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};

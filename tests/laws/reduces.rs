@@ -1,4 +1,4 @@
-//! Reduces with a planted mistake, and how a check reports it.
+//! Jobs whose reduce has a planted mistake, and how a check reports it.
 
 use std::cell::Cell;
 

@@ -50,7 +50,7 @@ impl<'de> Deserializer<'de> for Guess<'_> {
     type Error = Stop;
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Stop> {
-        let why = "can be read only from data that shows its type, for example because of `#[serde(untagged)]` or `#[serde(tag = …)]`";
+        let why = "can be read only from a self-describing format such as JSON; the usual cause is `#[serde(untagged)]` or `#[serde(tag = …)]`";
         self.state.found(self.of, why);
         Err(Stop)
     }

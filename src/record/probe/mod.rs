@@ -262,7 +262,7 @@ mod tests {
                 "writes 2 of its fields but reads 1, for example because of `#[serde(skip_deserializing)]`",
             ),
             (said::<Vec<Adjacent>>(), "Adjacent", "names of fields"),
-            (said::<serde_json::Value>(), "Value`", "from data that shows its type"),
+            (said::<serde_json::Value>(), "Value`", "from a self-describing format"),
         ];
         for (said, of, why) in table {
             assert!(said.contains(of) && said.contains(why), "{said}");

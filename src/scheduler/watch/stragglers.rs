@@ -1,11 +1,15 @@
 //! Finds attempts that are slow enough to get a backup.
 //!
-//! The MapReduce paper (section 3.6) starts backups for the remaining tasks when a job is nearly
-//! done. Here that means: all map tasks of the job (or, after the maps, all its reduce tasks) have started, no task of
-//! any job waits for a slot, and slots are free. A reduce that could start before its job's maps are done does not
-//! count as waiting for a slot. A reduce that has started early gives up its slot if a backup of one of these maps
-//! needs it, because without the backup the reduce might wait forever. Under these conditions, the attempts with the
-//! longest remaining time get backups first, as in LATE (Zaharia et al., OSDI 2008):
+//! The MapReduce paper (section 3.6) starts backups for the remaining tasks when a job is nearly done. Here that means:
+//! all map tasks of the job (or, after the maps, all its reduce tasks) have started, no task of any job waits for a
+//! slot, and a slot is available. Then the attempts with the longest remaining time get backups first, as in LATE
+//! (Zaharia et al., OSDI 2008).
+//!
+//! Reduces that start before their job's maps are done are exceptions. One that has not started does not count as
+//! waiting. If no other slot is free, one that is running gives up its slot to a backup of a map of its job: without
+//! that backup it might wait forever.
+//!
+//! A straggler is defined as follows:
 //!
 //! ```text
 //!   remaining = elapsed * (1000 - permille) / permille     by the attempt's own rate so far
