@@ -278,7 +278,7 @@ fn of_the_cluster() -> Vec<Row> {
     let full = ["o space left", "/jobs/"];
     let lost = ["waits: there are no workers. w", " was lost at ", "together with $JOB/m0#1."];
     let (version, way) =
-        ("from the same version of gristmill", "the other workers can reach that address");
+        ("from the same version of gristmill", "the workers can reach each other at the addresses");
     let numbers = "no random numbers";
     vec![
         Row {

@@ -87,8 +87,9 @@ fn of_kind(kind: Kind) -> &'static str {
              worker that runs it"
         }
         Kind::FetchFailed => {
-            "check that the other workers can reach that address: a firewall may block it, or it may be valid only \
-             on the worker's own machine"
+            "check that the workers can reach each other at the addresses that `gristmill workers` lists: a firewall \
+             may block one, or it may be valid only on the worker's own machine; if an output was damaged, check \
+             that worker's disk"
         }
         Kind::VersionSkew => {
             "build the job's executable with the cluster's version of gristmill, and run that version on all workers"

@@ -392,7 +392,7 @@ fn of_peers() -> Table {
             fetch(&|fetch| fetch.machine = "m".repeat(65)),
             "length of the machine's name in bytes must be 0 to 64, got 65",
         ),
-        (fetch(&|fetch| fetch.numbers.push(1)), "per map (maps: 1, attempt numbers: 2)"),
+        (fetch(&|fetch| fetch.numbers.push(1)), "must have the same length, got 1 and 2"),
         (fetch(&|fetch| fetch.nonce.push(1)), "nonce must have 16 bytes, got 17"),
         (log("j7/m0#1"), ""),
         (log("j7/m0#0"), "expected a form like `j7/m"),

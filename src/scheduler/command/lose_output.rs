@@ -7,7 +7,7 @@ use crate::scheduler::{Blame, Effect, End, LOST_OUTPUTS_MAX, Rejection, Schedule
 use crate::spec::{AttemptId, Cause, Failure, TaskId, TaskKind, WorkerId};
 
 /// Proposed by the master when a reduce's worker has reported that it could not read a map output, or the worker that
-/// holds the output has found it missing. (Network errors are retried and are not reported.)
+/// holds the output has found it missing. Network errors are reported only after many retries.
 ///
 /// The map runs again, even if only one partition is bad, unless the reduce of that partition has won. The loss counts
 /// against the disk of the worker that holds the output, and against the map: its job fails after
