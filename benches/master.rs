@@ -15,11 +15,11 @@ use std::{env, fs, io, process};
 use gristmill::clock::Clock;
 use gristmill::master::{Begin, Master, Nonces, Options, Seat};
 use gristmill::rpc::artifacts::{Artifacts, Digest};
-use gristmill::rpc::jobs::{Jobs, State, Submit};
+use gristmill::rpc::jobs::{Jobs, Submit};
 use gristmill::rpc::workers::{Held, HeldState, OrderWork, Poll, Register, Workers};
 use gristmill::spec::{
-    AttemptId, Counters, HotKey, InputSpec, JobId, JobSpec, Location, Nonce, TaskKind, Usage,
-    Volume,
+    AttemptId, Counters, HotKey, InputSpec, JobId, JobSpec, JobState, Location, Nonce, TaskKind,
+    Usage, Volume,
 };
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -324,7 +324,7 @@ async fn course(folder: &Path, (maps, reduces, workers): (u32, u32, u32)) -> Res
                 (most, parts) = (bytes.0 + bytes.1, bytes);
             }
             let is_mapped = phase == "all maps done" && course.all_mapped();
-            if is_mapped || master.status(job, 0).await?.state >= State::Succeeded {
+            if is_mapped || master.status(job, 0).await?.state >= JobState::Succeeded {
                 break;
             }
         }
@@ -352,5 +352,5 @@ async fn course(folder: &Path, (maps, reduces, workers): (u32, u32, u32)) -> Res
     let status = master.status(job, 0).await?;
     println!("the job {:?}", status.state);
     master.close().await;
-    Ok(is_missed || status.state != State::Succeeded)
+    Ok(is_missed || status.state != JobState::Succeeded)
 }

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 use gristmill::client::{DESCRIBE_WITHIN, Described, Submission, describe, follow, submit};
 use gristmill::rpc::client::{Master, Options};
-use gristmill::rpc::jobs::State;
+use gristmill::spec::JobState;
 
 type Result = std::result::Result<(), Box<dyn Error>>;
 
@@ -73,7 +73,7 @@ async fn step(
     };
     let job = submit(master, Submission::new(id.into(), executable, *spec, map_only)).await?;
     let ended = follow(master, job, |_| ()).await?;
-    if ended.state != State::Succeeded {
+    if ended.state != JobState::Succeeded {
         return Err(format!("{id}: {}", ended.error.unwrap_or(ended.reason)).into());
     }
     println!("{id}: {job} succeeded, {output}");

@@ -8,8 +8,8 @@ use super::table::{Column, Format, json, list};
 use super::terminal::{Colour, Terminal};
 use crate::launch::{print, say};
 use crate::rpc::client::Master;
-use crate::rpc::jobs::{JobStatus, Jobs, State as Stands};
-use crate::spec::JobId;
+use crate::rpc::jobs::{JobStatus, Jobs};
+use crate::spec::{JobId, JobState};
 
 const HEAD: [Column; 6] = [
     Whole("JOB"),
@@ -63,10 +63,10 @@ pub(super) fn kill(cluster: &Cluster, job: JobId) -> Result<u8, Refused> {
 pub(super) async fn killed(master: &Master, job: JobId) -> Result<String, Refused> {
     master.kill(job).await?;
     Ok(match master.status(job, 0).await?.state {
-        Stands::Committing => format!(
+        JobState::Committing => format!(
             "{job} is publishing: it will be cancelled unless its output becomes visible first\n"
         ),
-        Stands::Cancelled => format!("{job} is cancelled\n"),
+        JobState::Cancelled => format!("{job} is cancelled\n"),
         state => format!("{job} has {state}\n"),
     })
 }

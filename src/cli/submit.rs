@@ -23,10 +23,10 @@ use crate::launch::{
     Message, Showing, check_output, notes_json, print, render_failure, say, whole,
 };
 use crate::rpc::client::{Master, Options};
-use crate::rpc::jobs::{JobStatus, State};
+use crate::rpc::jobs::JobStatus;
 use crate::rpc::refusal::Refusal;
 use crate::spec::job::check_name;
-use crate::spec::{InputNotes, JobId, JobSpec, escape_text, escape_what};
+use crate::spec::{InputNotes, JobId, JobSpec, JobState, escape_text, escape_what};
 
 /// Time after the first Ctrl-C within which a second one kills the job.
 const SECOND_WITHIN: Duration = Duration::from_secs(2);
@@ -236,7 +236,7 @@ impl Watched {
 
     fn ended(&self, status: &JobStatus) -> Result<u8, Refused> {
         match status.state {
-            State::Failed => {
+            JobState::Failed => {
                 match (&status.failure, &status.error) {
                     (Some((attempt, failure)), _) => {
                         render_failure(*attempt, failure, self.bad_records).say();
@@ -252,7 +252,7 @@ impl Watched {
                 }
                 Ok(exit::FAILED)
             }
-            State::Cancelled => {
+            JobState::Cancelled => {
                 Message::new(format!(
                     "{} was cancelled: {}\nhint: submit it again",
                     self.job, status.output

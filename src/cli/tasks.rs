@@ -31,14 +31,14 @@ pub(super) fn tasks(cluster: &Cluster, job: JobId, format: Format) -> Result<u8,
 
 /// Returns one row per attempt, and one for attempts that are no longer kept. A task without attempts has one row too.
 fn rows(task: &TaskLine) -> Vec<Vec<String>> {
-    let begin = || vec![task.id.to_string(), task.state.clone()];
+    let begin = || vec![task.id.to_string(), task.state.to_string()];
     let attempt = |attempt: &AttemptLine| {
         let mut row = begin();
         row.extend([
             attempt.id.to_string(),
             attempt.worker.to_string(),
             attempt.pid.to_string(),
-            attempt.state.clone(),
+            attempt.state.to_string(),
             attempt.cause.to_string(),
             attempt.started.clone(),
             attempt.ended.clone().unwrap_or_default(),

@@ -50,15 +50,15 @@ fn told(why: &Why, flag: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rpc::jobs::State;
     use crate::rpc::why::Kind;
+    use crate::spec::JobState;
 
     #[test]
     fn the_paragraph_comes_first_and_the_command_last() {
         let mut why = Why {
             id: JobId(7),
             name: "odd".into(),
-            state: State::Failed,
+            state: JobState::Failed,
             kind: Kind::Exit,
             summary: "j7 odd failed.".into(),
             at: None,

@@ -32,7 +32,7 @@ pub(super) fn workers(cluster: &Cluster, format: Format, all: bool) -> Result<u8
         let row = |worker: &WorkerLine| {
             vec![
                 worker.id.to_string(),
-                worker.state.clone(),
+                worker.state.to_string(),
                 worker.address.clone(),
                 worker.pid.to_string(),
                 worker.slots.to_string(),
@@ -47,8 +47,7 @@ pub(super) fn workers(cluster: &Cluster, format: Format, all: bool) -> Result<u8
 }
 
 fn is_current(worker: &WorkerLine) -> bool {
-    let is_gone = matches!(worker.state.as_str(), "lost" | "left");
-    !is_gone || worker.last_seen_ms <= GONE_MS_MAX
+    !worker.state.is_gone() || worker.last_seen_ms <= GONE_MS_MAX
 }
 
 /// Describes why and until when a worker is excluded; empty if it is not.
@@ -68,13 +67,14 @@ pub(super) fn drain(cluster: &Cluster, worker: WorkerId) -> Result<u8, Refused> 
 mod tests {
     use super::*;
     use crate::rpc::jobs::ExclusionLine;
+    use crate::spec::WorkerState;
 
-    fn worker(state: &str, last_seen_ms: u64) -> WorkerLine {
+    fn worker(state: WorkerState, last_seen_ms: u64) -> WorkerLine {
         WorkerLine {
             id: WorkerId(1),
             pid: 1,
             address: String::new(),
-            state: state.into(),
+            state,
             exclusion: None,
             slots: 1,
             running: 0,
@@ -87,12 +87,12 @@ mod tests {
     #[test]
     fn workers_gone_for_long_are_not_listed() {
         for (state, last_seen_ms, is_listed) in [
-            ("alive", 0, true),
-            ("alive", u64::MAX, true),
-            ("lost", GONE_MS_MAX, true),
-            ("lost", GONE_MS_MAX + 1, false),
-            ("left", GONE_MS_MAX, true),
-            ("left", GONE_MS_MAX + 1, false),
+            (WorkerState::Alive, 0, true),
+            (WorkerState::Alive, u64::MAX, true),
+            (WorkerState::Lost, GONE_MS_MAX, true),
+            (WorkerState::Lost, GONE_MS_MAX + 1, false),
+            (WorkerState::Left, GONE_MS_MAX, true),
+            (WorkerState::Left, GONE_MS_MAX + 1, false),
         ] {
             assert_eq!(is_current(&worker(state, last_seen_ms)), is_listed, "{state}");
         }
@@ -103,8 +103,8 @@ mod tests {
         let (trouble, reason) = ("scratch".into(), "its disk was full".into());
         let until = "2026-11-30T10:00:00Z".into();
         let exclusion = Some(ExclusionLine { trouble, reason, until });
-        let shown = excluded(&WorkerLine { exclusion, ..worker("excluded", 0) });
+        let shown = excluded(&WorkerLine { exclusion, ..worker(WorkerState::Excluded, 0) });
         assert_eq!(shown, "until 2026-11-30T10:00:00Z: its disk was full");
-        assert_eq!(excluded(&worker("alive", 0)), "");
+        assert_eq!(excluded(&worker(WorkerState::Alive, 0)), "");
     }
 }

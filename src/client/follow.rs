@@ -1,8 +1,8 @@
 //! Follows a job until it ends.
 
-use crate::rpc::jobs::{JobStatus, Jobs, State, Tally};
+use crate::rpc::jobs::{JobStatus, Jobs, Tally};
 use crate::rpc::refusal::Refusal;
-use crate::spec::JobId;
+use crate::spec::{JobId, JobState};
 
 /// Calls `seen` with each new status of a job, up to the last one, which is also returned.
 ///
@@ -27,7 +27,7 @@ pub async fn follow<J: Jobs>(
             seen(&status);
             last = Some(status.clone());
         }
-        if matches!(status.state, State::Succeeded | State::Failed | State::Cancelled) {
+        if matches!(status.state, JobState::Succeeded | JobState::Failed | JobState::Cancelled) {
             return Ok(status);
         }
     }
@@ -63,14 +63,14 @@ mod tests {
             progress,
             maps: tally(maps),
             reduces: tally(reduces),
-            ..JobStatus::in_state(State::Mapping)
+            ..JobStatus::in_state(JobState::Mapping)
         }
     }
 
     #[test]
     fn final_status_is_new_whatever_its_version() {
         let (running, ended) =
-            (JobStatus::in_state(State::Committing), JobStatus::in_state(State::Succeeded));
+            (JobStatus::in_state(JobState::Committing), JobStatus::in_state(JobState::Succeeded));
         assert_eq!(running.version, ended.version);
         assert!(is_new(&running, &ended));
         assert!(!is_new(&ended, &ended), "nobody is told twice");

@@ -8,8 +8,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::state::{Applied, Change, State};
-use crate::scheduler::{AttemptState, Command, Effect, JobState, WorkerState};
-use crate::spec::{AttemptId, Cause, JobId, TaskKind, WorkerId};
+use crate::scheduler::{Command, Effect};
+use crate::spec::{
+    AttemptId, AttemptState, Cause, JobId, JobState, TaskKind, WorkerId, WorkerState,
+};
 
 /// Most events that are kept. A client that has missed more must reload everything.
 const REMEMBERED_MAX: usize = 16_384;

@@ -10,8 +10,8 @@ use crate::rpc::jobs::{JobLine, JobStatus, Jobs, Submit, TaskLine, TasksRequest,
 use crate::rpc::recipe::{Recipe, RecipeRequest};
 use crate::rpc::refusal::Refusal;
 use crate::rpc::why::Why;
-use crate::scheduler::{Cancel, Drain, JobState, Rejection};
-use crate::spec::{JobId, WorkerId};
+use crate::scheduler::{Cancel, Drain, Rejection};
+use crate::spec::{JobId, JobState, WorkerId};
 
 /// How long a request for a status waits for a change, in milliseconds.
 const STATUS_WAIT_MS: u64 = 1_000;

@@ -366,7 +366,7 @@ impl Master {
 #[cfg(feature = "crash-points")]
 fn has_cancelled(applied: &Result<Vec<Applied>, Refusal>) -> bool {
     let mut effects = applied.iter().flatten().flatten().flatten();
-    let end = crate::scheduler::JobState::Cancelled;
+    let end = crate::spec::JobState::Cancelled;
     effects.any(|effect| matches!(effect, Effect::JobEnded { state, .. } if *state == end))
 }
 

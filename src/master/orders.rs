@@ -8,8 +8,8 @@ use super::sweeps::is_sweep;
 use crate::clock::rfc3339;
 use crate::rpc::artifacts::Digest;
 use crate::rpc::workers::{Order, OrderWork, Orders, Poll};
-use crate::scheduler::{Job, WorkerState};
-use crate::spec::{AttemptId, JobId, TaskKind};
+use crate::scheduler::Job;
+use crate::spec::{AttemptId, JobId, TaskKind, WorkerState};
 
 /// Pause before a commit's second attempt, in milliseconds; doubled with each further one.
 const COMMIT_PAUSE_MS: u64 = 200;

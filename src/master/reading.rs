@@ -10,10 +10,10 @@ use super::events::{Event, EventId, Happened, What};
 use super::jobs::no_job;
 use super::{Master, views};
 use crate::consensus::Leadership;
-use crate::rpc::jobs::{JobLine, State as JobStage, TaskLine};
+use crate::rpc::jobs::{JobLine, TaskLine};
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::Progress;
-use crate::spec::{JobId, TaskId, TaskKind};
+use crate::spec::{JobId, JobState, TaskId, TaskKind, WorkerState};
 
 /// A request for a page of jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct JobsPage {
     /// Most jobs on one page.
     pub limit: usize,
     /// Only jobs in this state.
-    pub state: Option<JobStage>,
+    pub state: Option<JobState>,
 }
 
 /// Which master leads.
@@ -47,11 +47,11 @@ pub struct Figures {
     /// The index of the last entry that it has applied.
     pub applied: u64,
     /// Number of jobs, by state.
-    pub jobs: BTreeMap<JobStage, u64>,
+    pub jobs: BTreeMap<JobState, u64>,
     /// Tasks of unfinished jobs, by kind.
     pub tasks: BTreeMap<TaskKind, Progress>,
     /// Number of workers, by state.
-    pub workers: BTreeMap<String, u64>,
+    pub workers: BTreeMap<WorkerState, u64>,
     /// Slots of workers that are not lost.
     pub slots: u64,
     /// Slots in use.
@@ -83,8 +83,8 @@ impl Master {
         let read = || {
             self.shared.proposer.read(|state| {
                 let jobs = state.scheduler.jobs_after(page.after);
-                let is_meant = |stage| page.state.is_none_or(|wanted| wanted == stage);
-                let jobs = jobs.filter(|job| is_meant(views::shown(job.state())));
+                let is_meant = |state| page.state.is_none_or(|wanted| wanted == state);
+                let jobs = jobs.filter(|job| is_meant(job.state()));
                 jobs.take(page.limit).map(|job| views::line(state, job)).collect()
             })
         };
@@ -165,7 +165,7 @@ impl Master {
         };
         shared.proposer.read(|state| {
             for job in state.scheduler.jobs() {
-                *figures.jobs.entry(views::shown(job.state())).or_default() += 1;
+                *figures.jobs.entry(job.state()).or_default() += 1;
                 if job.state().is_terminal() {
                     continue;
                 }

@@ -2,7 +2,6 @@
 
 use super::jobs::no_job;
 use super::state::State;
-use super::views::shown;
 use crate::rpc::recipe::{Recipe, RecipeRequest};
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::Job;
@@ -36,7 +35,7 @@ pub(super) fn recipe(state: &State, request: RecipeRequest) -> Result<Recipe, Re
     let failed = job.failures().find(|failed| failed.attempt == attempt);
     Ok(Recipe {
         attempt,
-        state: shown(job.state()),
+        state: job.state(),
         nonce: job.nonce(),
         executable: record.executable,
         spec: record.spec,
@@ -54,7 +53,7 @@ fn started(job: &Job, task: TaskId) -> Result<u32, Refusal> {
         None if task.index < total && job.state().is_terminal() => format!(
             "{task} was never started, and the state of {} is {}\nhint: name another task",
             task.job,
-            shown(job.state())
+            job.state()
         ),
         None if task.index < total => {
             format!(

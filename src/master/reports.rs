@@ -9,10 +9,8 @@ use super::{Shared, desk::Desk};
 use crate::crash::crash_point;
 use crate::rpc::refusal::Refusal;
 use crate::rpc::workers::{Held, HeldState, LostOutput, Poll};
-use crate::scheduler::{
-    Command, Complete, Drain, Fail, Join, LoseOutput, PlanDone, Rejection, WorkerState,
-};
-use crate::spec::{AttemptId, Cause, Failure, TaskKind, Volume, WorkerId};
+use crate::scheduler::{Command, Complete, Drain, Fail, Join, LoseOutput, PlanDone, Rejection};
+use crate::spec::{AttemptId, Cause, Failure, TaskKind, Volume, WorkerId, WorkerState};
 
 impl Shared {
     /// Applies everything that a poll reports. A repeated or late poll proposes nothing: attempts that no longer run

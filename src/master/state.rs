@@ -5,10 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::rpc::artifacts::Digest;
-use crate::scheduler::{
-    Command, Effect, JobState, PlanDone, RegisterWorker, Rejection, Scheduler, Submit, WorkerState,
-};
-use crate::spec::{JobId, Location, TaskKind, WorkerId};
+use crate::scheduler::{Command, Effect, PlanDone, RegisterWorker, Rejection, Scheduler, Submit};
+use crate::spec::{JobId, JobState, Location, TaskKind, WorkerId, WorkerState};
 
 /// Most lost workers that are still listed, and recognised by their incarnation.
 const LOST_WORKERS_MAX: usize = 1_000;

@@ -9,8 +9,7 @@ use std::collections::BTreeMap;
 
 use super::desk::Desk;
 use super::state::State;
-use crate::scheduler::WorkerState;
-use crate::spec::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
+use crate::spec::{AttemptId, JobId, TaskId, TaskKind, WorkerId, WorkerState};
 
 /// Pause after a sweep's first failure, in milliseconds; doubled with each further one.
 const PAUSE_MS: u64 = 500;

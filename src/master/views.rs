@@ -4,12 +4,14 @@ use super::desk::{Desk, UnderWay};
 use super::state::{State, WorkerRecord};
 use crate::clock::{rfc3339, rfc3339_ms};
 use crate::rpc::jobs::{
-    AttemptLine, ExclusionLine, JobLine, JobStatus, State as Shown, Tally, TaskLine, TasksRequest,
-    WorkerLine,
+    AttemptLine, ExclusionLine, JobLine, JobStatus, Tally, TaskLine, TasksRequest, WorkerLine,
 };
-use crate::scheduler::{Blame, Exclusion, Job, JobState, Progress, Task, TaskState};
+use crate::scheduler::{Blame, Exclusion, Job, Progress, Task};
 use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{JobId, TaskId, TaskKind, WorkerId, escape, escape_hint, escape_what};
+use crate::spec::{
+    JobId, JobState, TaskId, TaskKind, TaskState, WorkerId, WorkerState, escape, escape_hint,
+    escape_what,
+};
 
 /// Highest progress that is shown before the output is published.
 const PROGRESS_BEFORE_END: f64 = 0.99;
@@ -26,7 +28,7 @@ pub(super) fn line(state: &State, job: &Job) -> JobLine {
     JobLine {
         id: job.id(),
         name: job.name().to_string(),
-        state: shown(job.state()),
+        state: job.state(),
         reason: reason(state, job),
         submitted: rfc3339(job.submitted_ms()),
         finished: job.finished_ms().map(rfc3339),
@@ -50,7 +52,7 @@ pub(super) fn status(state: &State, desk: &Desk, id: JobId) -> Option<JobStatus>
     Some(JobStatus {
         id,
         name: job.name().to_string(),
-        state: shown(job.state()),
+        state: job.state(),
         reason: reason(state, job),
         progress: progress(job.state(), &maps, &reduces),
         maps,
@@ -106,12 +108,12 @@ pub(super) fn workers(state: &State, desk: &Desk, now_ms: u64, wall_ms: u64) -> 
 }
 
 /// The state of a worker, such as `alive`. A worker that is no longer registered has `left` or is `lost`.
-pub(super) fn worker_state(state: &State, id: WorkerId) -> String {
+pub(super) fn worker_state(state: &State, id: WorkerId) -> WorkerState {
     if let Some(view) = state.scheduler.worker(id) {
-        return view.state.to_string();
+        return view.state;
     }
     let has_left = state.worker(id).and_then(|record| record.gone).is_some_and(|it| it.has_left);
-    if has_left { "left" } else { "lost" }.to_string()
+    if has_left { WorkerState::Left } else { WorkerState::Lost }
 }
 
 fn task_line(job: &Job, id: TaskId, task: Option<&Task>, desk: &Desk) -> TaskLine {
@@ -124,7 +126,7 @@ fn task_line(job: &Job, id: TaskId, task: Option<&Task>, desk: &Desk) -> TaskLin
             runs_as,
             worker: attempt.worker,
             pid: desk.pid(runs_as),
-            state: attempt.state.to_string(),
+            state: attempt.state,
             cause: attempt.cause,
             started: rfc3339_ms(attempt.started_ms),
             ended: attempt.ended_ms.map(rfc3339_ms),
@@ -134,25 +136,12 @@ fn task_line(job: &Job, id: TaskId, task: Option<&Task>, desk: &Desk) -> TaskLin
         id,
         kind: id.kind.to_string(),
         state: match job.failed_task() {
-            Some(failed) if failed == id => "failed".to_string(),
-            _ => task.map_or(TaskState::Idle, Task::state).to_string(),
+            Some(failed) if failed == id => TaskState::Failed,
+            _ => task.map_or(TaskState::Idle, Task::state),
         },
         attempts_started: task.map_or(0, Task::started),
         attempts: attempts.collect(),
         usage: task.and_then(Task::winner).filter(|_| job.leader(id).is_none()).map(|it| it.usage),
-    }
-}
-
-pub(super) fn shown(state: JobState) -> Shown {
-    match state {
-        JobState::Waiting => Shown::Waiting,
-        JobState::Planning => Shown::Planning,
-        JobState::Mapping => Shown::Mapping,
-        JobState::Reducing => Shown::Reducing,
-        JobState::Committing => Shown::Committing,
-        JobState::Succeeded => Shown::Succeeded,
-        JobState::Failed => Shown::Failed,
-        JobState::Cancelled => Shown::Cancelled,
     }
 }
 

@@ -4,7 +4,6 @@
 //! submission, and a second submission with the same id returns the job that the first one created.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::future::Future;
 
 use serde::{Deserialize, Serialize, Serializer};
@@ -14,7 +13,10 @@ use super::recipe::{Recipe, RecipeRequest};
 use super::refusal::Refusal;
 use super::why::{BadRecord, Why};
 use super::workers::Room;
-use crate::spec::{AttemptId, Cause, Failure, JobId, JobSpec, TaskId, Usage, WorkerId};
+use crate::spec::{
+    AttemptId, AttemptState, Cause, Failure, JobId, JobSpec, JobState, TaskId, TaskState, Usage,
+    WorkerId, WorkerState,
+};
 
 /// Submits a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,63 +41,6 @@ pub struct Submit {
     pub backups: bool,
 }
 
-/// States of jobs as `forms.md` names them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// No slot has been free yet.
-    Waiting,
-    /// Its plan is being made.
-    Planning,
-    /// Its maps run.
-    Mapping,
-    /// All maps are done, reduces run.
-    Reducing,
-    /// Its output is being published.
-    Committing,
-    /// Its output is published.
-    Succeeded,
-    /// It failed.
-    Failed,
-    /// A user cancelled it.
-    Cancelled,
-}
-
-impl State {
-    /// All of them, by progress.
-    pub const ALL: [Self; 8] = [
-        Self::Waiting,
-        Self::Planning,
-        Self::Mapping,
-        Self::Reducing,
-        Self::Committing,
-        Self::Succeeded,
-        Self::Failed,
-        Self::Cancelled,
-    ];
-
-    /// Whether the job has ended.
-    pub fn is_terminal(self) -> bool {
-        self >= Self::Succeeded
-    }
-}
-
-impl fmt::Display for State {
-    /// Writes its name in JSON, such as `mapping`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Waiting => "waiting",
-            Self::Planning => "planning",
-            Self::Mapping => "mapping",
-            Self::Reducing => "reducing",
-            Self::Committing => "committing",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        })
-    }
-}
-
 /// One line of a list of jobs. Its JSON is what `gristmill jobs --format json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobLine {
@@ -104,7 +49,7 @@ pub struct JobLine {
     /// Its name.
     pub name: String,
     /// Its state.
-    pub state: State,
+    pub state: JobState,
     /// What it waits for, or why it ended in this state.
     pub reason: String,
     /// When it was submitted, as RFC 3339 in UTC.
@@ -170,7 +115,7 @@ pub struct JobStatus {
     /// Its name.
     pub name: String,
     /// Its state.
-    pub state: State,
+    pub state: JobState,
     /// What it waits for.
     pub reason: String,
     /// 0 to 1.
@@ -197,7 +142,7 @@ pub struct JobStatus {
 #[cfg(test)]
 impl JobStatus {
     /// The explanation of a job in this state, without further details.
-    pub(crate) fn in_state(state: State) -> Self {
+    pub(crate) fn in_state(state: JobState) -> Self {
         Self {
             id: JobId(7),
             name: "wordcount".into(),
@@ -223,8 +168,8 @@ pub struct TaskLine {
     pub id: TaskId,
     /// `plan`, `map`, `reduce` or `commit`.
     pub kind: String,
-    /// `idle`, `in_progress`, `completed`, or `failed` if this task failed its job.
-    pub state: String,
+    /// Its state.
+    pub state: TaskState,
     /// Attempts started so far, as [`Task::started`](crate::scheduler::Task::started) counts them everywhere.
     pub attempts_started: u32,
     /// The last [`ATTEMPTS_KEPT`](crate::scheduler::ATTEMPTS_KEPT) of them, in order.
@@ -245,8 +190,8 @@ pub struct AttemptLine {
     pub worker: WorkerId,
     /// The executor's process id; 0 if unknown.
     pub pid: u32,
-    /// `running`, `succeeded`, `failed`, `killed` or `lost`.
-    pub state: String,
+    /// Its state.
+    pub state: AttemptState,
     /// Why it did not succeed.
     pub cause: Cause,
     /// When it started, as RFC 3339 in UTC with milliseconds.
@@ -264,8 +209,8 @@ pub struct WorkerLine {
     pub pid: u32,
     /// Where it serves map output.
     pub address: String,
-    /// `alive`, `draining`, `drained`, `excluded`, `left` or `lost`.
-    pub state: String,
+    /// Its state.
+    pub state: WorkerState,
     /// Why it is excluded, and how long the exclusion lasts.
     pub exclusion: Option<ExclusionLine>,
     /// Attempts at once.

@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::artifacts::Digest;
-use super::jobs::State;
-use crate::spec::{AttemptId, Nonce, TaskId};
+use crate::spec::{AttemptId, JobState, Nonce, TaskId};
 
 /// Asks how an attempt was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +20,7 @@ pub struct Recipe {
     /// The attempt.
     pub attempt: AttemptId,
     /// The state of its job. Map outputs exist until the job ends.
-    pub state: State,
+    pub state: JobState,
     /// The job's nonce.
     pub nonce: Nonce,
     /// The job's executable.

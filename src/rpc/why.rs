@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
-use super::jobs::State;
 use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{AttemptId, Cause, JobId, RecordRef, TaskId, WorkerId, escape};
+use crate::spec::{
+    AttemptId, AttemptState, Cause, JobId, JobState, RecordRef, TaskId, WorkerId, escape,
+};
+use serde::{Deserialize, Serialize};
 
 /// The kind of trouble, as a stable word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -90,7 +90,7 @@ pub struct Why {
     /// Its name.
     pub name: String,
     /// Its state.
-    pub state: State,
+    pub state: JobState,
     /// The kind of trouble.
     pub kind: Kind,
     /// The explanation, as one paragraph for people.
@@ -142,8 +142,8 @@ pub struct Tried {
     pub id: AttemptId,
     /// Where it ran.
     pub worker: WorkerId,
-    /// `running`, `succeeded`, `failed`, `killed` or `lost`.
-    pub state: String,
+    /// Its state.
+    pub state: AttemptState,
     /// Why it did not succeed.
     pub cause: Cause,
     /// When it was started, as RFC 3339 in UTC with milliseconds.

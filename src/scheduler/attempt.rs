@@ -1,49 +1,18 @@
 //! One attempt at a task, how it ended, and what a backup achieved.
+//!
+//! ```text
+//!              Complete, and it is the first
+//!   Running ──────────────────────────────────▶ Succeeded
+//!      │  Fail, TimeOut ──────────────────────▶ Failed
+//!      │  no longer wanted ───────────────────▶ Killed
+//!      └─ its worker is lost ─────────────────▶ Lost
+//! ```
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{Cause, WorkerId};
-
-/// The state of an attempt.
-///
-/// ```text
-///              Complete, and it is the first
-///   Running ──────────────────────────────────▶ Succeeded
-///      │  Fail, TimeOut ──────────────────────▶ Failed
-///      │  no longer wanted ───────────────────▶ Killed
-///      └─ its worker is lost ─────────────────▶ Lost
-/// ```
-///
-/// `Succeeded` means that it won, even if its output was lost later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AttemptState {
-    /// It holds a slot.
-    Running,
-    /// It won its task.
-    Succeeded,
-    /// It failed on its own.
-    Failed,
-    /// It was stopped: a backup won, its job ended, or it had to give back its slot.
-    Killed,
-    /// It died with its worker.
-    Lost,
-}
-
-impl fmt::Display for AttemptState {
-    /// Its name in JSON, such as `running`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Running => "running",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Killed => "killed",
-            Self::Lost => "lost",
-        })
-    }
-}
+use crate::spec::{AttemptState, Cause, WorkerId};
 
 /// One try at a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

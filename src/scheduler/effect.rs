@@ -1,9 +1,7 @@
 //! Effects of a command: what the leader must tell workers to do.
 
+use crate::spec::{AttemptId, Cause, JobId, JobState, WorkerId};
 use serde::{Deserialize, Serialize};
-
-use super::JobState;
-use crate::spec::{AttemptId, Cause, JobId, WorkerId};
 
 /// An action that follows from a command.
 ///

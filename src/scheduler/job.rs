@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::attempt::{AttemptState, Straggler, Worth};
+use super::attempt::{Straggler, Worth};
 use super::exclusion::Trouble;
 use super::failures::{Failed, Failures};
-use super::job_state::{End, JobState};
+use super::job_state::End;
 use super::locations::Changes;
 use super::publication::Publication;
 use super::queue::Claim;
@@ -21,8 +21,8 @@ use super::tally::Tally;
 use super::tasks::{Tasks, Win};
 use super::{Progress, Rejection, Submit, Task, Winner};
 use crate::spec::{
-    AttemptId, Cause, Counters, Failure, JobId, JobOptions, Location, Nonce, TaskId, TaskKind,
-    Volume, WorkerId,
+    AttemptId, AttemptState, Cause, Counters, Failure, JobId, JobOptions, JobState, Location,
+    Nonce, TaskId, TaskKind, Volume, WorkerId,
 };
 pub use sizes::{Partition, Sizes};
 

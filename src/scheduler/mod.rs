@@ -62,9 +62,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{AttemptId, Cause, Counters, Failure, JobId, TaskKind, Volume, WorkerId};
+use crate::spec::{
+    AttemptId, AttemptState, Cause, Counters, Failure, JobId, TaskKind, Volume, WorkerId,
+};
 
-pub use attempt::{Attempt, AttemptState, Backup, Straggler, Worth};
+pub use attempt::{Attempt, Backup, Straggler, Worth};
 pub use budget::{
     COMMIT_DEATHS_MAX, COMMIT_MISSES_MAX, DISK_FAILURES_MAX, FETCH_FAILURES_MAX, LOST_OUTPUTS_MAX,
     LOST_WORKERS_MAX, MACHINE_FAILURES_MAX, MEMORY_FAILURES_MAX, REFETCHES_MAX,
@@ -78,13 +80,12 @@ pub use effect::Effect;
 pub use exclusion::{Exclusion, Trouble};
 pub use failures::{FAILURES_KEPT, Failed};
 pub use job::{Blame, Job, Partition, SLOW_START_PERCENT, Sizes};
-pub use job_state::JobState;
 pub use locations::{Cursor, Moved, Output};
-pub use queries::{Orders, WorkerState, WorkerView};
+pub use queries::{Orders, WorkerView};
 pub use reason::Reason;
 pub use rejection::{BackupRefusal, Field, Rejection};
 pub use tally::JOB_COUNTERS;
-pub use task::{ATTEMPTS_KEPT, Task, TaskState, Winner};
+pub use task::{ATTEMPTS_KEPT, Task, TaskProgress, Winner};
 pub use tasks::{Progress, Wait};
 pub use watch::{HISTORY_JOBS_MAX, HISTORY_TASKS_MAX, Observed, Sign, watch};
 

@@ -1,10 +1,8 @@
 //! The state of a job's publication: whether its output may already be visible, and whether a user
 //! has cancelled the job.
 
+use crate::spec::{AttemptState, Cause};
 use serde::{Deserialize, Serialize};
-
-use super::attempt::AttemptState;
-use crate::spec::Cause;
 
 /// Decides whether a job that commits can still be cancelled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

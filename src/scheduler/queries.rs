@@ -2,13 +2,10 @@
 //! workers.
 
 use std::collections::BTreeSet;
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
 
 use super::slots::Worker;
 use super::{Cursor, Exclusion, Job, Moved, Output, Reason, Scheduler};
-use crate::spec::{AttemptId, JobId, TaskKind, WorkerId};
+use crate::spec::{AttemptId, JobId, TaskKind, WorkerId, WorkerState};
 
 /// What a worker must do to hold exactly what it should.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,39 +14,6 @@ pub struct Orders {
     pub stop: Vec<AttemptId>,
     /// Attempts to start after those have ended.
     pub start: Vec<AttemptId>,
-}
-
-/// A worker's state with respect to new attempts.
-///
-/// ```text
-/// Alive ──────▶ Excluded ──▶ Alive          after a period, or as the last one
-/// Alive, Excluded ──Drain──▶ Draining ──▶ Drained
-/// ```
-///
-/// Workers that were lost or left are not listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WorkerState {
-    /// It gets attempts.
-    Alive,
-    /// It has failed too often and gets no attempts for a while.
-    Excluded,
-    /// It is draining, and still needed.
-    Draining,
-    /// It is no longer needed and may leave.
-    Drained,
-}
-
-impl fmt::Display for WorkerState {
-    /// Its name in JSON, such as `alive`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Alive => "alive",
-            Self::Excluded => "excluded",
-            Self::Draining => "draining",
-            Self::Drained => "drained",
-        })
-    }
 }
 
 /// A worker as others see it.
@@ -63,7 +27,12 @@ pub struct WorkerView<'s> {
     pub pid: u32,
     /// The address from which others fetch.
     pub address: &'s str,
-    /// Whether it gets attempts.
+    /// Whether it gets attempts. Workers that were lost or have left are not listed.
+    ///
+    /// ```text
+    /// Alive ──────▶ Excluded ──▶ Alive          after a period, or as the last one
+    /// Alive, Excluded ──Drain──▶ Draining ──▶ Drained
+    /// ```
     pub state: WorkerState,
     /// Why it is excluded, if it is.
     pub exclusion: Option<Exclusion>,

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::slots::Slots;
-use super::{Job, JobState, Progress};
-use crate::spec::{Cause, TaskKind, size};
+use super::{Job, Progress};
+use crate::spec::{Cause, JobState, TaskKind, size};
 
 /// What a job waits for; `Display` is the text for users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,10 +3,8 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
+use crate::spec::{AttemptId, JobId, JobState, TaskId, WorkerId};
 use serde::{Deserialize, Serialize};
-
-use super::JobState;
-use crate::spec::{AttemptId, JobId, TaskId, WorkerId};
 
 /// A refused command. The state is unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]

@@ -1,17 +1,15 @@
 //! One task: its state, its attempts, and the winning output.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
-use super::attempt::{Attempt, AttemptState, Straggler};
+use super::attempt::{Attempt, Straggler};
 use super::budget::Spent;
-use crate::spec::{Usage, WorkerId};
+use crate::spec::{AttemptState, TaskState, Usage, WorkerId};
 
 /// Attempts that are kept for each task. If there are more, the oldest finished ones are dropped.
 pub const ATTEMPTS_KEPT: usize = 16;
 
-/// The state of a task.
+/// How far a task is.
 ///
 /// ```text
 ///           started                    first Complete
@@ -25,7 +23,7 @@ pub const ATTEMPTS_KEPT: usize = 16;
 ///        a map's output lost, while a reduce of its job is unfinished
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum TaskState {
+pub enum TaskProgress {
     /// No attempt runs, and none has won.
     Idle,
     /// Some attempts run.
@@ -35,17 +33,6 @@ pub enum TaskState {
     },
     /// An attempt has won; see [`Task::winner`].
     Completed,
-}
-
-impl fmt::Display for TaskState {
-    /// Its name in JSON, such as `in_progress`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Idle => "idle",
-            Self::InProgress { .. } => "in_progress",
-            Self::Completed => "completed",
-        })
-    }
 }
 
 /// The attempt whose output counts.
@@ -66,7 +53,7 @@ pub struct Winner {
 /// One task that was started at least once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
-    pub(super) state: TaskState,
+    pub(super) progress: TaskProgress,
     pub(super) started: u32,
     pub(super) spent: Spent,
     /// Attempts that have failed since the last win.
@@ -79,13 +66,22 @@ pub struct Task {
 impl Task {
     pub(super) fn new() -> Self {
         let (spent, attempts) = (Spent::default(), Vec::with_capacity(1));
-        let state = TaskState::Idle;
-        Self { state, started: 0, spent, failed_in_row: 0, last_winner: None, attempts }
+        let progress = TaskProgress::Idle;
+        Self { progress, started: 0, spent, failed_in_row: 0, last_winner: None, attempts }
     }
 
-    /// Its state.
+    /// Whether it waits, runs or is done.
+    pub fn progress(&self) -> TaskProgress {
+        self.progress
+    }
+
+    /// Its state, if it has not failed its job; see [`Job::failed_task`](super::Job::failed_task).
     pub fn state(&self) -> TaskState {
-        self.state
+        match self.progress {
+            TaskProgress::Idle => TaskState::Idle,
+            TaskProgress::InProgress { .. } => TaskState::InProgress,
+            TaskProgress::Completed => TaskState::Completed,
+        }
     }
 
     /// Number of attempts started so far, which is also the number of the last one.
@@ -111,9 +107,9 @@ impl Task {
 
     /// The attempt whose output counts now, if there is one.
     pub fn winner(&self) -> Option<Winner> {
-        match self.state {
-            TaskState::Completed => self.last_winner,
-            TaskState::Idle | TaskState::InProgress { .. } => None,
+        match self.progress {
+            TaskProgress::Completed => self.last_winner,
+            TaskProgress::Idle | TaskProgress::InProgress { .. } => None,
         }
     }
 

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::attempt::{Attempt, AttemptState, Straggler, Worth};
+use super::attempt::{Attempt, Straggler, Worth};
 use super::budget::{CHOOSY_MS, Ledger, pause_ms};
-use super::task::{Task, TaskState, Winner};
-use crate::spec::{Cause, Usage, WorkerId};
+use super::task::{Task, TaskProgress, Winner};
+use crate::spec::{AttemptState, Cause, Usage, WorkerId};
 
 /// Progress of the tasks of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -212,7 +212,7 @@ impl Tasks {
     /// Whether more tasks may join an attempt: it is the only running one, and no attempt has won or failed.
     pub(super) fn may_lead(&self, index: u32, number: u32) -> bool {
         let found = self.get(index).filter(|task| task.started == number && task.is_blameless());
-        found.is_some_and(|task| task.state == TaskState::InProgress { running: 1 })
+        found.is_some_and(|task| task.progress == TaskProgress::InProgress { running: 1 })
             && self.leader(index).is_none()
     }
 
@@ -236,7 +236,7 @@ impl Tasks {
 
     fn start(&mut self, index: u32, worker: WorkerId, now_ms: u64) {
         if let Some(task) = self.started.get_mut(index as usize) {
-            task.state = TaskState::InProgress { running: 1 };
+            task.progress = TaskProgress::InProgress { running: 1 };
             task.start(worker, now_ms, None);
             self.runs(index, true);
         }
@@ -287,7 +287,7 @@ impl Tasks {
     ) -> Option<u32> {
         for index in self.together(leader) {
             let task = self.get_mut(index)?;
-            let TaskState::InProgress { running } = &mut task.state else { return None };
+            let TaskProgress::InProgress { running } = &mut task.progress else { return None };
             *running += 1;
             task.start(worker, now_ms, Some(straggler));
         }
@@ -309,7 +309,7 @@ impl Tasks {
             worth = worth.or(of_this.filter(|_| index == leader));
         }
         let task = self.get(leader)?;
-        if task.state == TaskState::Idle {
+        if task.progress == TaskProgress::Idle {
             if task.last_winner.is_none() {
                 self.part(leader, 0);
             }
@@ -329,13 +329,13 @@ impl Tasks {
         let attempt = task.attempts.iter_mut().rev().find(|attempt| attempt.number == number);
         let worth = attempt.and_then(|attempt| attempt.close(state, cause, now_ms));
         task.failed_in_row += u32::from(state == AttemptState::Failed);
-        match &mut task.state {
-            TaskState::InProgress { running } if *running > 1 => *running -= 1,
-            TaskState::InProgress { .. } => {
-                task.state = TaskState::Idle;
+        match &mut task.progress {
+            TaskProgress::InProgress { running } if *running > 1 => *running -= 1,
+            TaskProgress::InProgress { .. } => {
+                task.progress = TaskProgress::Idle;
                 self.runs(index, false);
             }
-            TaskState::Idle | TaskState::Completed => {}
+            TaskProgress::Idle | TaskProgress::Completed => {}
         }
         worth
     }
@@ -450,7 +450,7 @@ impl Tasks {
             return Win { is_first: false, differs: false };
         };
         let before = task.last_winner.replace(winner);
-        task.state = TaskState::Completed;
+        task.progress = TaskProgress::Completed;
         task.failed_in_row = 0;
         self.runs(index, false);
         self.progress.done += 1;
@@ -463,12 +463,12 @@ impl Tasks {
     /// A winner's output is lost, so the task must run again, with all tasks that have joined it. Returns whether it
     /// had an output.
     pub(super) fn lose(&mut self, leader: u32) -> bool {
-        if self.get(leader).is_none_or(|task| task.state != TaskState::Completed) {
+        if self.get(leader).is_none_or(|task| task.progress != TaskProgress::Completed) {
             return false;
         }
         for index in self.together(leader) {
             if let Some(task) = self.get_mut(index) {
-                task.state = TaskState::Idle;
+                task.progress = TaskProgress::Idle;
                 self.progress.done -= 1;
             }
         }
@@ -480,9 +480,9 @@ impl Tasks {
     pub(super) fn restore(&mut self, leader: u32) {
         for index in self.together(leader) {
             let Some(task) = self.get_mut(index) else { continue };
-            let before = std::mem::replace(&mut task.state, TaskState::Completed);
-            self.progress.done += u32::from(before != TaskState::Completed);
-            if matches!(before, TaskState::InProgress { .. }) {
+            let before = std::mem::replace(&mut task.progress, TaskProgress::Completed);
+            self.progress.done += u32::from(before != TaskProgress::Completed);
+            if matches!(before, TaskProgress::InProgress { .. }) {
                 self.runs(index, false);
             }
         }

@@ -1,4 +1,4 @@
-//! Errors of parsing or checking the shared types: ids, sizes, specs.
+//! Errors of parsing or checking the shared types: ids, states, sizes, specs.
 
 /// Error of a text or value that is not accepted, with a description of what is accepted.
 ///
@@ -14,6 +14,16 @@ pub enum Error {
         text: String,
         /// A well-formed id of that kind.
         example: &'static str,
+    },
+    /// The text is not the name of a state.
+    #[error("`{text}` is not the state of {of}; expected one of: {names}")]
+    State {
+        /// What was found.
+        text: String,
+        /// What has such a state, such as `a task`.
+        of: &'static str,
+        /// The names of all its states.
+        names: String,
     },
     /// A number in a job spec is out of range.
     #[error("{field} must be {range}, got {value}")]

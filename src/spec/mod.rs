@@ -17,6 +17,7 @@ pub mod options;
 pub mod path_bytes;
 pub mod size;
 pub mod split;
+pub mod state;
 pub mod volume;
 
 pub use counters::Counters;
@@ -30,4 +31,5 @@ pub use job::{InputSpec, Invocation, JobSpec, SideFileSpec};
 pub use manifest::{Manifest, Part};
 pub use options::JobOptions;
 pub use split::{FileIdentity, FileRange, Location, Split};
+pub use state::{AttemptState, JobState, TaskState, WorkerState};
 pub use volume::{HotKey, Hottest, Usage, Volume};

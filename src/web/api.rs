@@ -2,18 +2,15 @@
 
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
-use serde::Deserialize;
-use serde::de::IntoDeserializer;
-use serde::de::value::{Error as NoWord, StrDeserializer};
 
 use super::Web;
-use super::answer::{Answer, Fault, cut, json, page, text};
+use super::answer::{Answer, cut, json, page, text};
 use super::query::{Query, id};
 use crate::master::JobsPage;
-use crate::rpc::jobs::{Jobs, State as Stage, TasksRequest};
+use crate::rpc::jobs::{Jobs, TasksRequest};
 use crate::rpc::masters::Masters;
 use crate::rpc::refusal::Refusal;
-use crate::spec::{JobId, TaskId, WorkerId};
+use crate::spec::{JobId, JobState, TaskId, WorkerId};
 
 /// The path of all addresses here.
 const ROOT: &str = "/api/v1";
@@ -22,21 +19,14 @@ const ROOT: &str = "/api/v1";
 pub(super) async fn jobs(State(web): State<Web>, RawQuery(query): RawQuery) -> Answer {
     let query = Query::read(query.as_deref(), &["after", "limit", "state"])?;
     let (after, limit) = (query.get("after")?.unwrap_or(JobId(0)), query.limit()?);
-    let state: Option<String> = query.get("state")?;
-    let stage = state.as_deref().map(stage).transpose()?;
-    let jobs = web.master.jobs_page(JobsPage { after, limit: limit + 1, state: stage }).await?;
+    let state: Option<JobState> = query.get("state")?;
+    let jobs = web.master.jobs_page(JobsPage { after, limit: limit + 1, state }).await?;
     let (jobs, has_next) = cut(jobs, limit);
     let next = jobs.last().filter(|_| has_next).map(|last| {
         let state = state.map(|state| format!("&state={state}")).unwrap_or_default();
         format!("{ROOT}/jobs?after={}&limit={limit}{state}", last.id)
     });
     page(&jobs, next)
-}
-
-/// A state by its name.
-fn stage(word: &str) -> Result<Stage, Fault> {
-    let word: StrDeserializer<'_, NoWord> = word.into_deserializer();
-    Stage::deserialize(word).map_err(|error| Fault::invalid(format!("state: {error}")))
 }
 
 /// `GET /api/v1/jobs/j7`

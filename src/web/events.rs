@@ -17,9 +17,9 @@ use super::query::{Query, id};
 use crate::clock::rfc3339;
 use crate::master::{Event, EventId, What};
 use crate::rpc::refusal::Refusal;
-use crate::scheduler::{AttemptState, JobState};
+
 use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{AttemptId, Cause, JobId, WorkerId, escape};
+use crate::spec::{AttemptId, AttemptState, Cause, JobId, JobState, WorkerId, escape};
 
 /// Most streams at a time.
 pub(super) const STREAMS_MAX: usize = 128;

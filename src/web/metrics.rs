@@ -13,15 +13,11 @@ use super::Web;
 use super::answer::text;
 use super::events::STREAMS_MAX;
 use crate::master::Figures;
-use crate::rpc::jobs::State as Stage;
 use crate::scheduler::Progress;
-use crate::spec::TaskKind;
+use crate::spec::{AttemptState, JobState, TaskKind, TaskState, WorkerState};
 
 /// The format and its version.
 const KIND: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// How attempts end, and states of workers.
-const ENDS: [(usize, &str); 4] = [(1, "succeeded"), (2, "failed"), (3, "killed"), (4, "lost")];
-const WORKERS: [&str; 6] = ["alive", "excluded", "draining", "drained", "left", "lost"];
 
 /// `GET /metrics`
 pub(super) async fn metrics(State(web): State<Web>) -> Response {
@@ -68,15 +64,15 @@ fn of_requests(page: &mut Page, web: &Web) {
 
 fn of_cluster(page: &mut Page, figures: &Figures) {
     page.one("gristmill_jobs", "gauge", "Known jobs by state.", || {
-        let count = |stage| figures.jobs.get(&stage).copied().unwrap_or(0);
-        Stage::ALL.into_iter().map(|stage| (label("state", stage), count(stage))).collect()
+        let count = |state| figures.jobs.get(state).copied().unwrap_or(0);
+        JobState::ALL.iter().map(|state| (label("state", state), count(state))).collect()
     });
     page.one("gristmill_tasks", "gauge", "Tasks of unfinished jobs.", || {
         TaskKind::ALL.into_iter().flat_map(|kind| of_kind(figures, kind)).collect()
     });
     page.one("gristmill_workers", "gauge", "Known workers by state.", || {
-        let count = |word| figures.workers.get(word).copied().unwrap_or(0);
-        WORKERS.iter().map(|&word| (label("state", word), count(word))).collect()
+        let count = |state| figures.workers.get(state).copied().unwrap_or(0);
+        WorkerState::ALL.iter().map(|state| (label("state", state), count(state))).collect()
     });
     page.plain("gristmill_slots", "gauge", "Slots of workers that are not lost.", figures.slots);
     page.plain("gristmill_slots_busy", "gauge", "Slots in use.", figures.running);
@@ -85,8 +81,8 @@ fn of_cluster(page: &mut Page, figures: &Figures) {
 fn of_kind(figures: &Figures, kind: TaskKind) -> [(String, u64); 3] {
     let Progress { total, done, running } = figures.tasks.get(&kind).copied().unwrap_or_default();
     let idle = total.saturating_sub(done).saturating_sub(running);
-    let label = |state: &str| format!("{{kind=\"{kind}\",state=\"{state}\"}}");
-    [("idle", idle), ("in_progress", running), ("completed", done)]
+    let label = |state: TaskState| format!("{{kind=\"{kind}\",state=\"{state}\"}}");
+    [(TaskState::Idle, idle), (TaskState::InProgress, running), (TaskState::Completed, done)]
         .map(|(state, n)| (label(state), n.into()))
 }
 
@@ -107,7 +103,8 @@ fn of_attempts(page: &mut Page, figures: &Figures) {
     );
     let help = "Attempts ended, counted from the log entries that this process has applied.";
     page.one("gristmill_attempts_ended_total", "counter", help, || {
-        ENDS.iter().map(|&(at, word)| (label("state", word), happened.ended[at])).collect()
+        let ends = AttemptState::ALL.iter().filter(|&&state| state != AttemptState::Running);
+        ends.map(|&state| (label("state", state), happened.ended[state as usize])).collect()
     });
     page.plain(
         "gristmill_workers_lost_total",

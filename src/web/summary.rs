@@ -13,8 +13,8 @@ use tokio::sync::Mutex;
 use crate::clock::Clock;
 use crate::master::{JobFacts, Master, Seen};
 use crate::rpc::refusal::Refusal;
-use crate::scheduler::{Attempt, AttemptState};
-use crate::spec::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
+use crate::scheduler::Attempt;
+use crate::spec::{AttemptId, AttemptState, JobId, TaskId, TaskKind, WorkerId};
 
 /// Tasks that are read while the state is locked.
 const TASKS_AT_ONCE: u32 = 4_096;

@@ -8,7 +8,6 @@ mod of_lines;
 mod sorting;
 
 use gristmill::job::{Job, MapOnly};
-use gristmill::scheduler::JobState;
 use proptest::prelude::*;
 
 pub(crate) use by_user::{JoinCase, SessionsCase};
@@ -17,6 +16,7 @@ pub(crate) use sorting::TeraSortCase;
 
 use crate::random::Random;
 use crate::trial::{InputFile, Ran, Result, Setting, Trial};
+use gristmill::spec::JobState;
 
 /// A job, inputs for it, and the expected output.
 pub(crate) trait Case {

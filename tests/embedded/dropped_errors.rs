@@ -4,8 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use gristmill::prelude::{Combine, Emitter, Error, Job, Lines, Text, Tsv, Values, Writer};
-use gristmill::scheduler::JobState;
-use gristmill::spec::Cause;
+use gristmill::spec::{Cause, JobState};
 use serde::{Deserialize, Serialize};
 
 use crate::trial::{Result, Setting, Trial};

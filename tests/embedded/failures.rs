@@ -4,8 +4,7 @@ use clap::Args;
 use gristmill::prelude::{
     Combine, Emitter, Error, Job, Lines, NoCombiner, Partition, Sum, Text, Tsv, Values, Writer,
 };
-use gristmill::scheduler::JobState;
-use gristmill::spec::Cause;
+use gristmill::spec::{Cause, JobState};
 use serde::{Deserialize, Serialize};
 
 use crate::jobs::join_orders::JoinOrders;

@@ -3,11 +3,10 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use gristmill::scheduler::JobState;
-
 use crate::jobs::terasort::TeraSort;
 use crate::jobs::wordcount::WordCount;
 use crate::trial::{Result, Setting, Trial};
+use gristmill::spec::JobState;
 
 const TEXT: &[u8] = b"a b a\nc  b a\r\n\nlast line without an end";
 

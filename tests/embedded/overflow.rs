@@ -3,11 +3,11 @@
 use clap::Args;
 use gristmill::job::KeepApart;
 use gristmill::prelude::{Combine, Emitter, Error, Job, Lines, Sum, Text, Tsv, Values, Writer};
-use gristmill::scheduler::JobState;
 use serde::{Deserialize, Serialize};
 
 use crate::random::Random;
 use crate::trial::{Result, Setting, Trial};
+use gristmill::spec::JobState;
 
 macro_rules! sums {
     ($($name:ident $number:ty;)*) => {$(

@@ -4,10 +4,10 @@ use clap::Args;
 use gristmill::prelude::{
     Emitter, Error, Gzip, Job, Lines, MapJob, MapOnly, Side, Text, Tsv, Values, Writer,
 };
-use gristmill::scheduler::JobState;
 use serde::{Deserialize, Serialize};
 
 use crate::trial::{Result, Setting, Trial};
+use gristmill::spec::JobState;
 
 const SEEN: Side<Tsv> = Side::new("seen");
 

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use clap::Args;
 use gristmill::prelude::{Combine, Emitter, Error, Job, Lines, Text, Tsv, Values, Writer};
-use gristmill::scheduler::JobState;
 use serde::{Deserialize, Serialize};
 
 use crate::trial::{Ran, Result, Setting, Trial};
+use gristmill::spec::JobState;
 
 fn assert_cancelled(ran: &Ran) {
     assert_eq!(ran.outcome.state, JobState::Cancelled, "{:?}", ran.outcome.failure);

@@ -2,8 +2,7 @@
 
 use clap::Args;
 use gristmill::prelude::{Emitter, Error, Job, Lines, Text, Tsv, Values, Writer};
-use gristmill::scheduler::JobState;
-use gristmill::spec::Cause;
+use gristmill::spec::{Cause, JobState};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::trial::{Result, Setting, Trial};

@@ -10,9 +10,9 @@ use std::time::Duration;
 use gristmill::clock::Manual;
 use gristmill::master::{Begin, Limits, Master, Nonces, Options, Seat};
 use gristmill::rpc::artifacts::{Artifacts, Digest};
-use gristmill::rpc::jobs::{JobStatus, Jobs, State, Submit};
+use gristmill::rpc::jobs::{JobStatus, Jobs, Submit};
 use gristmill::rpc::refusal::Refusal;
-use gristmill::spec::{InputSpec, JobId, JobSpec, Location, Nonce, WorkerId};
+use gristmill::spec::{InputSpec, JobId, JobSpec, JobState, Location, Nonce, WorkerId};
 use tempfile::TempDir;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -191,7 +191,7 @@ impl Bench {
         self.at_once(self.master.status(job, 0)).await.unwrap()
     }
 
-    pub(crate) async fn state(&self, job: JobId) -> State {
+    pub(crate) async fn state(&self, job: JobId) -> JobState {
         self.status(job).await.state
     }
 

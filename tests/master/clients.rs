@@ -1,10 +1,10 @@
 //! Requests of clients: submitting once, refusals with reasons, watching changes.
 
 use gristmill::rpc::artifacts::{Artifacts, Digest};
-use gristmill::rpc::jobs::{Jobs, State, Submit};
+use gristmill::rpc::jobs::{Jobs, Submit};
 use gristmill::rpc::refusal::Refusal;
 use gristmill::scheduler::HISTORY_JOBS_MAX;
-use gristmill::spec::{JobId, JobSpec, Location, SideFileSpec};
+use gristmill::spec::{JobId, JobSpec, JobState, Location, SideFileSpec};
 use std::time::Duration;
 
 use crate::bench::{Bench, class, spec};
@@ -94,7 +94,7 @@ async fn status_request_waits_for_a_change() {
     let mut worker = Fake::new(&bench, 1, 1).await;
     let second = bench.at_once(waiting).await.unwrap();
     assert!(second.version > first.version);
-    assert_eq!((second.state, second.reason.as_str()), (State::Planning, "listing the input"));
+    assert_eq!((second.state, second.reason.as_str()), (JobState::Planning, "listing the input"));
 
     run_until(&bench, &mut worker, "j1/m0").await;
     let last = bench.status(job).await.version;

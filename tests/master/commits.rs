@@ -1,9 +1,9 @@
 //! Commits that fail: if a retry would fail too, the job fails at once. Otherwise the commit is retried after a pause.
 
-use gristmill::rpc::jobs::{JobStatus, State};
+use gristmill::rpc::jobs::JobStatus;
 use gristmill::rpc::workers::HeldState;
 use gristmill::scheduler::{COMMIT_DEATHS_MAX, COMMIT_MISSES_MAX};
-use gristmill::spec::{About, AttemptId, Cause, Failure};
+use gristmill::spec::{About, AttemptId, Cause, Failure, JobState};
 
 use crate::bench::Bench;
 use crate::fake::{Fake, run_until};
@@ -24,7 +24,7 @@ async fn commits_that_fail(failure: Failure, most: u32) -> (u32, JobStatus) {
         worker.held.insert(attempt, state);
         worker.poll_at_once(&bench).await;
         let status = bench.status(job).await;
-        if status.state != State::Committing {
+        if status.state != JobState::Committing {
             return (number, status);
         }
     }
@@ -55,7 +55,7 @@ async fn damaged_staged_output_fails_the_job_with_its_cause() {
     ] {
         let failure = Failure::new(cause, "it is what it is\nhint: submit it again").about(about);
         let (failed, status) = commits_that_fail(failure.clone(), MANY).await;
-        assert_eq!((failed, status.state), (1, State::Failed), "{about:?}");
+        assert_eq!((failed, status.state), (1, JobState::Failed), "{about:?}");
         let (attempt, told) = status.failure.unwrap();
         assert_eq!((attempt.to_string().as_str(), told), ("j1/c0#1", failure));
     }
@@ -74,7 +74,7 @@ async fn what_a_user_can_change_is_tried_until_it_works() {
     ] {
         let failure = Failure::new(cause, "no luck").about(about);
         let (failed, status) = commits_that_fail(failure, MANY).await;
-        assert_eq!((failed, status.state), (MANY, State::Succeeded), "{cause} {about:?}");
+        assert_eq!((failed, status.state), (MANY, JobState::Succeeded), "{cause} {about:?}");
     }
 }
 
@@ -82,19 +82,19 @@ async fn what_a_user_can_change_is_tried_until_it_works() {
 async fn staged_output_that_stays_missing_fails_the_job() {
     let failure = Failure::new(Cause::UserError, "not there").about(About::StagedMissing);
     let (failed, status) = commits_that_fail(failure.clone(), MANY).await;
-    assert_eq!((failed, status.state), (COMMIT_MISSES_MAX, State::Failed));
+    assert_eq!((failed, status.state), (COMMIT_MISSES_MAX, JobState::Failed));
     let told = status.failure.unwrap().1.details.join("; ");
     assert_eq!(told, "publishing has failed in this way 16 times, so no further attempt is made");
 
     let (failed, status) = commits_that_fail(failure, COMMIT_MISSES_MAX - 1).await;
-    assert_eq!((failed, status.state), (COMMIT_MISSES_MAX - 1, State::Succeeded));
+    assert_eq!((failed, status.state), (COMMIT_MISSES_MAX - 1, JobState::Succeeded));
 }
 
 #[tokio::test]
 async fn executors_that_keep_dying_fail_the_job_and_leave_its_output_open() {
     for cause in [Cause::Exit, Cause::Signal, Cause::Panic, Cause::Memory] {
         let (failed, status) = commits_that_fail(Failure::new(cause, "gone"), MANY).await;
-        assert_eq!((failed, status.state), (COMMIT_DEATHS_MAX, State::Failed), "{cause}");
+        assert_eq!((failed, status.state), (COMMIT_DEATHS_MAX, JobState::Failed), "{cause}");
         let told = status.failure.unwrap().1.details.join("; ");
         assert!(told.contains("`gristmill verify` shows"), "{told}");
     }

@@ -1,13 +1,11 @@
 //! A fake worker: it runs nothing, and reports each assigned attempt as done.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use gristmill::rpc::jobs::State;
 use gristmill::rpc::refusal::Refusal;
 use gristmill::rpc::workers::{
     Held, HeldOutput, HeldState, OrderWork, Orders, Poll, Register, Registered, Room, Workers,
 };
-use gristmill::spec::{AttemptId, Counters, JobId, Volume, WorkerId};
+use gristmill::spec::{AttemptId, Counters, JobId, JobState, Volume, WorkerId};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bench::Bench;
 
@@ -164,7 +162,7 @@ impl Fake {
 }
 
 /// Lets these workers do all assigned work until the job has ended. Returns the states that the job was in.
-pub(crate) async fn run(bench: &Bench, workers: &mut [Fake], job: JobId) -> Vec<State> {
+pub(crate) async fn run(bench: &Bench, workers: &mut [Fake], job: JobId) -> Vec<JobState> {
     let mut states = vec![bench.state(job).await];
     for _ in 0..100 {
         for worker in &mut *workers {
@@ -175,7 +173,7 @@ pub(crate) async fn run(bench: &Bench, workers: &mut [Fake], job: JobId) -> Vec<
             }
             worker.finish_all(bench).await;
         }
-        if states.last() >= Some(&State::Succeeded) {
+        if states.last() >= Some(&JobState::Succeeded) {
             return states;
         }
     }

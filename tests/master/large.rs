@@ -6,9 +6,8 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use gristmill::clock::Clock;
-use gristmill::rpc::jobs::State;
 use gristmill::rpc::workers::{HeldState, OrderWork};
-use gristmill::spec::{Counters, HotKey, JobId, Usage, Volume};
+use gristmill::spec::{Counters, HotKey, JobId, JobState, Usage, Volume};
 
 use crate::bench::Bench;
 use crate::fake::Fake;
@@ -136,5 +135,5 @@ async fn pages_of_a_job_of_200_000_maps_are_small() {
     for word in ["a rather long key number 4999", "5\u{202f}000 partitions", "1.0 GiB"] {
         assert!(html.contains(word), "{word}");
     }
-    assert!(bench.state(job).await >= State::Committing);
+    assert!(bench.state(job).await >= JobState::Committing);
 }

@@ -4,16 +4,16 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use gristmill::rpc::jobs::{Jobs, State};
+use gristmill::rpc::jobs::Jobs;
 use gristmill::rpc::workers::Workers;
-use gristmill::spec::WorkerId;
+use gristmill::spec::{JobState, WorkerId, WorkerState};
 
 use crate::bench::{Bench, LEASE_MS, class};
 use crate::fake::{Fake, register, run, run_until};
 
-async fn state_of(bench: &Bench, worker: WorkerId) -> String {
+async fn state_of(bench: &Bench, worker: WorkerId) -> Option<WorkerState> {
     let lines = bench.master.workers().await.unwrap();
-    lines.into_iter().find(|line| line.id == worker).map_or("unknown".into(), |line| line.state)
+    lines.into_iter().find(|line| line.id == worker).map(|line| line.state)
 }
 
 #[tokio::test]
@@ -23,9 +23,9 @@ async fn a_silent_worker_is_lost_after_its_lease_and_its_attempts_run_elsewhere(
     let mut zombie = Fake::new(&bench, 1, 1).await;
     let plan = run_until(&bench, &mut zombie, "j1/p0").await;
     bench.pass(LEASE_MS - 100).await;
-    assert_eq!(state_of(&bench, zombie.id).await, "alive");
+    assert_eq!(state_of(&bench, zombie.id).await, Some(WorkerState::Alive));
     bench.pass(100).await;
-    assert_eq!(state_of(&bench, zombie.id).await, "lost");
+    assert_eq!(state_of(&bench, zombie.id).await, Some(WorkerState::Lost));
     assert!(bench.log.lock().unwrap().iter().any(|line| line.contains("w1 is lost")));
 
     let mut other = Fake::new(&bench, 2, 1).await;
@@ -39,10 +39,10 @@ async fn a_silent_worker_is_lost_after_its_lease_and_its_attempts_run_elsewhere(
     zombie.again(&bench, Vec::new()).await;
     let orders = zombie.poll_at_once(&bench).await;
     assert!(orders.attempts.is_empty(), "{orders:?}");
-    assert_eq!(bench.state(job).await, State::Planning);
+    assert_eq!(bench.state(job).await, JobState::Planning);
 
     run(&bench, &mut [other, zombie], job).await;
-    assert_eq!(bench.state(job).await, State::Succeeded);
+    assert_eq!(bench.state(job).await, JobState::Succeeded);
     assert_eq!(bench.job_counter(job, "attempts_rerun").await, 1);
 }
 
@@ -66,17 +66,17 @@ async fn a_closed_connection_shortens_the_lease_and_a_reconnect_loses_nothing() 
     bench.pass(400).await;
     worker.again(&bench, Vec::new()).await;
     bench.pass(LEASE_MS - 100).await;
-    assert_eq!(state_of(&bench, worker.id).await, "alive");
+    assert_eq!(state_of(&bench, worker.id).await, Some(WorkerState::Alive));
     assert_eq!(worker.poll(&bench).await.unwrap().attempts.len(), 1);
 
     drop_a_poll(&mut worker).await;
     bench.pass(500).await;
-    assert_eq!(state_of(&bench, worker.id).await, "lost");
+    assert_eq!(state_of(&bench, worker.id).await, Some(WorkerState::Lost));
 
     worker.again(&bench, Vec::new()).await;
     bench.master.connection_closed(worker.id);
     bench.pass(500).await;
-    assert_eq!(state_of(&bench, worker.id).await, "lost");
+    assert_eq!(state_of(&bench, worker.id).await, Some(WorkerState::Lost));
 }
 
 #[tokio::test]
@@ -90,9 +90,9 @@ async fn a_worker_whose_connection_is_closed_while_it_registers_is_watched_too()
     }
     let worker = WorkerId(1);
     bench.pass(LEASE_MS - 100).await;
-    assert_eq!(state_of(&bench, worker).await, "alive");
+    assert_eq!(state_of(&bench, worker).await, Some(WorkerState::Alive));
     bench.pass(LEASE_MS).await;
-    assert_eq!(state_of(&bench, worker).await, "lost");
+    assert_eq!(state_of(&bench, worker).await, Some(WorkerState::Lost));
 }
 
 #[tokio::test]
@@ -102,9 +102,9 @@ async fn a_master_that_was_late_extends_all_leases() {
     bench.pass(100).await;
     bench.manual.advance(Duration::from_secs(60));
     bench.master.tick().await;
-    assert_eq!(state_of(&bench, worker.id).await, "alive");
+    assert_eq!(state_of(&bench, worker.id).await, Some(WorkerState::Alive));
     bench.pass(LEASE_MS).await;
-    assert_eq!(state_of(&bench, worker.id).await, "lost");
+    assert_eq!(state_of(&bench, worker.id).await, Some(WorkerState::Lost));
 }
 
 #[tokio::test]
@@ -115,9 +115,9 @@ async fn all_workers_get_a_new_lease_after_a_stall() {
     bench.manual.advance(Duration::from_millis(LEASE_MS / 3));
     bench.master.tick().await;
     bench.pass(LEASE_MS - 100).await;
-    assert_eq!(state_of(&bench, worker.id).await, "alive");
+    assert_eq!(state_of(&bench, worker.id).await, Some(WorkerState::Alive));
     bench.pass(100).await;
-    assert_eq!(state_of(&bench, worker.id).await, "lost");
+    assert_eq!(state_of(&bench, worker.id).await, Some(WorkerState::Lost));
 }
 
 #[tokio::test]
@@ -158,18 +158,18 @@ async fn a_drained_worker_may_leave_and_is_not_missed() {
     let mut worker = Fake::new(&bench, 1, 1).await;
     run_until(&bench, &mut worker, "j1/p0").await;
     bench.master.drain(worker.id).await.unwrap();
-    assert_eq!(state_of(&bench, worker.id).await, "draining");
+    assert_eq!(state_of(&bench, worker.id).await, Some(WorkerState::Draining));
     assert!(!worker.poll(&bench).await.unwrap().may_leave, "it still runs the plan");
     worker.finish_all(&bench).await;
     let orders = worker.poll_at_once(&bench).await;
     assert!(orders.may_leave && orders.attempts.is_empty(), "{orders:?}");
     assert_eq!(bench.status(job).await.reason, "all workers are draining");
     bench.pass(LEASE_MS).await;
-    assert_eq!(state_of(&bench, worker.id).await, "left");
+    assert_eq!(state_of(&bench, worker.id).await, Some(WorkerState::Left));
     assert_eq!(class(bench.master.drain(worker.id).await), "not found");
 
     let mut leaving = Fake::new(&bench, 2, 1).await;
     leaving.is_draining = true;
     leaving.poll(&bench).await.unwrap();
-    assert_eq!(state_of(&bench, leaving.id).await, "draining");
+    assert_eq!(state_of(&bench, leaving.id).await, Some(WorkerState::Draining));
 }

@@ -1,10 +1,8 @@
 //! Map outputs: their locations, how they are lost, and how they become available again when their worker returns.
-
-use gristmill::rpc::jobs::State;
 use gristmill::rpc::workers::{
     HeldOutput, HeldState, Locate, Located, LocatedMap, LostOutput, Workers,
 };
-use gristmill::spec::{Cause, Failure, JobId, Nonce, TaskKind};
+use gristmill::spec::{Cause, Failure, JobId, JobState, Nonce, TaskKind};
 
 use crate::bench::{Bench, LEASE_MS, class};
 use crate::fake::{Fake, MAPS, digest, run, run_until};
@@ -63,7 +61,7 @@ async fn a_worker_that_comes_back_brings_its_outputs_back() {
     run_until(&bench, &mut worker, "j1/r0").await;
     let known = locate(&bench, job, 0).await.version;
     bench.pass(LEASE_MS).await;
-    assert_eq!(bench.state(job).await, State::Mapping);
+    assert_eq!(bench.state(job).await, JobState::Mapping);
 
     let output = |map, digest, nonce| HeldOutput {
         attempt: job.task(TaskKind::Map, map).attempt(1),
@@ -78,7 +76,7 @@ async fn a_worker_that_comes_back_brings_its_outputs_back() {
     assert_eq!(places(&located).last(), Some(&(0, Some(1))));
     worker.held.clear();
     let states = run(&bench, &mut [worker], job).await;
-    assert_eq!(states.last(), Some(&State::Succeeded));
+    assert_eq!(states.last(), Some(&JobState::Succeeded));
     // Two maps and the reduce ran again. The first map was never started again.
     assert_eq!(bench.job_counter(job, "attempts_rerun").await, 3);
 }
@@ -99,9 +97,9 @@ async fn a_corrupt_output_is_made_again_at_once() {
     reducer.held.insert(reduce, fetch_failed(1, &maker, job, true));
     reducer.poll_at_once(&bench).await;
     assert_eq!(places(&locate(&bench, job, known).await), [(1, None)]);
-    assert_eq!(bench.state(job).await, State::Mapping);
+    assert_eq!(bench.state(job).await, JobState::Mapping);
     run(&bench, &mut [maker, reducer], job).await;
-    assert_eq!(bench.state(job).await, State::Succeeded);
+    assert_eq!(bench.state(job).await, JobState::Succeeded);
 }
 
 #[tokio::test]
@@ -111,7 +109,7 @@ async fn an_output_that_two_attempts_miss_is_made_again() {
     let reduce = reducer.attempts()[0];
     reducer.held.insert(reduce, fetch_failed(1, &maker, job, false));
     reducer.poll_at_once(&bench).await;
-    assert_eq!(bench.state(job).await, State::Reducing, "once may be the wire");
+    assert_eq!(bench.state(job).await, JobState::Reducing, "once may be the wire");
     // The second attempt waits for a worker on which no attempt at its task has failed.
     maker.finish_all(&bench).await;
     let again = reduce.task.attempt(2);
@@ -123,7 +121,7 @@ async fn an_output_that_two_attempts_miss_is_made_again() {
             worker.poll_at_once(&bench).await;
         }
     }
-    assert_eq!(bench.state(job).await, State::Mapping);
+    assert_eq!(bench.state(job).await, JobState::Mapping);
     run(&bench, &mut [maker, reducer], job).await;
-    assert_eq!(bench.state(job).await, State::Succeeded);
+    assert_eq!(bench.state(job).await, JobState::Succeeded);
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use gristmill::rpc::jobs::{Jobs, State, TasksRequest};
+use gristmill::rpc::jobs::{Jobs, TasksRequest};
 use gristmill::rpc::workers::{HeldState, OrderWork, Workers};
-use gristmill::spec::{About, AttemptId, Cause, Failure};
+use gristmill::spec::{About, AttemptId, AttemptState, Cause, Failure, JobState, TaskState};
 
 use crate::bench::{Bench, LEASE_MS, class};
 use crate::fake::{Fake, MAPS, REDUCES, run, run_until};
@@ -16,10 +16,10 @@ async fn a_job_runs_through_all_phases() {
     assert_eq!(bench.status(job).await.reason, "no workers");
     let mut workers = [Fake::new(&bench, 1, 1).await, Fake::new(&bench, 2, 1).await];
     let states = run(&bench, &mut workers, job).await;
-    for state in [State::Planning, State::Mapping, State::Reducing, State::Committing] {
+    for state in [JobState::Planning, JobState::Mapping, JobState::Reducing, JobState::Committing] {
         assert!(states.contains(&state), "{state:?} missing in {states:?}");
     }
-    assert_eq!(states.last(), Some(&State::Succeeded));
+    assert_eq!(states.last(), Some(&JobState::Succeeded));
 
     let status = bench.status(job).await;
     assert_eq!((status.progress, status.output.as_str()), (1.0, "/out/a"));
@@ -36,8 +36,8 @@ async fn a_job_runs_through_all_phases() {
     let page = bench.master.tasks(page).await.unwrap();
     let ids: Vec<String> = page.iter().map(|task| task.id.to_string()).collect();
     assert_eq!(ids, ["j1/m0", "j1/m1"]);
-    assert_eq!((page[0].state.as_str(), page[0].attempts[0].pid), ("completed", 77));
-    assert_eq!(page[0].attempts[0].state, "succeeded");
+    assert_eq!((page[0].state, page[0].attempts[0].pid), (TaskState::Completed, 77));
+    assert_eq!(page[0].attempts[0].state, AttemptState::Succeeded);
     let kept = workers[0].poll(&bench).await.unwrap().keep;
     assert!(kept.is_empty(), "files of a job that has ended are not kept: {kept:?}");
 }
@@ -94,7 +94,7 @@ async fn lost_answers_and_repeated_polls_change_nothing() {
         worker.poll(&bench).await.unwrap();
         worker.finish_all(&bench).await;
     }
-    assert_eq!(bench.state(job).await, State::Succeeded);
+    assert_eq!(bench.state(job).await, JobState::Succeeded);
     let tasks = u64::from(2 + MAPS + REDUCES);
     assert_eq!(bench.job_counter(job, "attempts_started").await, tasks);
     let counters = bench.master.counters(job).await.unwrap();
@@ -121,7 +121,7 @@ async fn late_poll_is_ignored() {
     assert!(bench.is_held(&mut held).await);
     let answer = bench.at_once(bench.master.poll(late.clone())).await.unwrap();
     assert_eq!(answer.sequence, late.sequence);
-    assert_eq!(bench.state(job).await, State::Planning);
+    assert_eq!(bench.state(job).await, JobState::Planning);
     assert!(bench.is_held(&mut held).await, "a late poll ends no newer one");
     bench.in_time(held).await.unwrap().unwrap();
 }
@@ -182,11 +182,11 @@ async fn two_jobs_share_the_workers() {
     let mut workers = [Fake::new(&bench, 1, 2).await, Fake::new(&bench, 2, 2).await];
     run(&bench, &mut workers, a).await;
     run(&bench, &mut workers, b).await;
-    assert_eq!(bench.state(a).await, State::Succeeded);
+    assert_eq!(bench.state(a).await, JobState::Succeeded);
     let lines = bench.master.list().await.unwrap();
     let ids: Vec<String> = lines.iter().map(|line| line.id.to_string()).collect();
     assert_eq!(ids, ["j1", "j2"]);
-    assert!(lines.iter().all(|line| line.state == State::Succeeded));
+    assert!(lines.iter().all(|line| line.state == JobState::Succeeded));
 }
 
 /// Lets time pass until a worker receives an attempt at a task that pauses.
@@ -220,7 +220,7 @@ async fn a_failing_task_is_tried_again_and_then_fails_the_job() {
         }
     }
     let status = bench.status(job).await;
-    assert_eq!(status.state, State::Failed);
+    assert_eq!(status.state, JobState::Failed);
     assert_eq!(status.reason, r"j1/m0#4: user_error at src/main.rs:7: no\tluck");
     assert_eq!(status.failure.unwrap().0.number, 4);
 }
@@ -237,7 +237,7 @@ async fn an_error_of_the_input_fails_the_job_at_once() {
         worker.held.insert(attempt, HeldState::Failed { failure, lost: Vec::new() });
         worker.poll_at_once(&bench).await;
         let status = bench.status(job).await;
-        assert_eq!(status.state, State::Failed, "{task}");
+        assert_eq!(status.state, JobState::Failed, "{task}");
         assert_eq!(status.reason, format!("{task}#1: user_error: {message}"));
     }
 }
@@ -260,7 +260,7 @@ async fn a_report_that_cannot_be_true_fails_its_attempt() {
     worker.held.insert(plan.task.attempt(2), planned);
     worker.poll_at_once(&bench).await;
     let status = bench.status(job).await;
-    assert_eq!(status.state, State::Failed);
+    assert_eq!(status.state, JobState::Failed);
     assert!(status.reason.contains("reducers must be 1 to 10000, got 0"), "{}", status.reason);
 }
 
@@ -277,13 +277,13 @@ async fn publishing_that_fails_is_tried_again_after_a_pause() {
     // Setting back the machine's time does not prolong the pause.
     bench.manual.set_back(Duration::from_secs(3_600));
     let status = bench.status(job).await;
-    assert_eq!(status.state, State::Committing);
+    assert_eq!(status.state, JobState::Committing);
     assert!(status.error.unwrap().contains("read-only"));
     let orders = worker.poll(&bench).await.unwrap();
     assert_eq!(orders.attempts[0].attempt, commit.task.attempt(2));
     worker.finish_all(&bench).await;
     worker.poll_at_once(&bench).await;
-    assert_eq!(bench.state(job).await, State::Succeeded);
+    assert_eq!(bench.state(job).await, JobState::Succeeded);
 }
 
 #[tokio::test]

@@ -1,10 +1,11 @@
 //! A restarted master still has everything that it acknowledged, and running attempts continue.
 
-use gristmill::rpc::jobs::{Jobs, State};
+use gristmill::rpc::jobs::Jobs;
 use gristmill::rpc::workers::Workers;
 
 use crate::bench::{Bench, LEASE_MS, class, spec};
 use crate::fake::{Fake, run, run_until};
+use gristmill::spec::JobState;
 
 #[tokio::test]
 async fn running_attempts_continue_after_a_restart() {
@@ -28,9 +29,9 @@ async fn running_attempts_continue_after_a_restart() {
     workers[0].finish_all(&bench).await;
     bench.restart().await;
     run(&bench, &mut workers, job).await;
-    assert_eq!(bench.state(job).await, State::Succeeded);
+    assert_eq!(bench.state(job).await, JobState::Succeeded);
     bench.restart().await;
-    assert_eq!(bench.state(job).await, State::Succeeded);
+    assert_eq!(bench.state(job).await, JobState::Succeeded);
     assert_eq!(bench.job_counter(job, "attempts_rerun").await, 0);
     assert_eq!(bench.job_counter(job, "attempts_started").await, 7);
     let again = bench.submission("a", spec("/out/a")).await;

@@ -1,9 +1,11 @@
 //! Checks which reports of maps a master accepts: a report must include staged output in a map-only job, and may include
 //! it in a job with reduces.
 
-use gristmill::rpc::jobs::{Jobs, State, TasksRequest};
+use gristmill::rpc::jobs::{Jobs, TasksRequest};
 use gristmill::rpc::workers::{HeldState, OrderWork};
-use gristmill::spec::{AttemptId, Cause, Counters, Failure, JobId, TaskKind, Volume};
+use gristmill::spec::{
+    AttemptId, AttemptState, Cause, Counters, Failure, JobId, JobState, TaskKind, Volume,
+};
 
 use crate::bench::{Bench, spec};
 use crate::fake::{Fake, digest, run, run_until};
@@ -64,15 +66,15 @@ async fn map_of_map_only_job_without_staged_output_is_refused() {
         worker.held.insert(map, lie(map));
         worker.poll_at_once(&bench).await;
         let status = bench.status(job).await;
-        assert_eq!((status.state, status.maps.done), (State::Mapping, 0), "{said}");
+        assert_eq!((status.state, status.maps.done), (JobState::Mapping, 0), "{said}");
         let request = TasksRequest { job, offset: 1, limit: 1 };
         let tasks = bench.master.tasks(request).await.unwrap();
         let refused = &tasks[0].attempts[0];
-        assert_eq!((refused.id, refused.state.as_str()), (map, "failed"));
+        assert_eq!((refused.id, refused.state), (map, AttemptState::Failed));
         assert_eq!(refused.cause, cause);
 
         let states = run(&bench, &mut [worker], job).await;
-        assert_eq!(states.last(), Some(&State::Succeeded), "{said}");
+        assert_eq!(states.last(), Some(&JobState::Succeeded), "{said}");
         assert_eq!(bench.job_counter(job, "attempts_rerun").await, 1, "{said}");
 
         let failure = fails_of(lie).await;
@@ -96,6 +98,6 @@ async fn map_of_job_with_reduces_may_have_staged_output_or_not() {
         assert_eq!(maps[0], u32::from(is_staged));
         worker.finish_all(&bench).await;
         worker.poll_at_once(&bench).await;
-        assert_eq!(bench.state(job).await, State::Succeeded);
+        assert_eq!(bench.state(job).await, JobState::Succeeded);
     }
 }

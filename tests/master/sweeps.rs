@@ -1,8 +1,8 @@
 //! The staging folder of an unsuccessful job is swept as soon as no attempt can write to it.
 
-use gristmill::rpc::jobs::{Jobs, State};
+use gristmill::rpc::jobs::Jobs;
 use gristmill::rpc::workers::{HeldState, OrderWork};
-use gristmill::spec::{Cause, Failure};
+use gristmill::spec::{Cause, Failure, JobState};
 
 use crate::bench::{Bench, LEASE_MS, class};
 use crate::fake::{Fake, run, run_until};
@@ -14,7 +14,7 @@ async fn a_killed_job_is_stopped_and_then_swept() {
     let mut worker = Fake::new(&bench, 1, 2).await;
     run_until(&bench, &mut worker, "j1/m1").await;
     bench.master.kill(job).await.unwrap();
-    assert_eq!(bench.state(job).await, State::Cancelled);
+    assert_eq!(bench.state(job).await, JobState::Cancelled);
     assert_eq!(bench.status(job).await.reason, "cancelled by a user");
     let orders = worker.poll_at_once(&bench).await;
     assert!(orders.attempts.is_empty(), "attempts end before the sweep begins: {orders:?}");

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gristmill::scheduler::{
-    AttemptState, Command, Complete, Cursor, Effect, Fail, HeldOutput, Job, JobState, Leave,
-    LoseOutput, LoseWorker, Observed, PlanDone, Reason, RegisterWorker, RestoreOutputs, Scheduler,
-    Submit, Task, Winner, WorkerState,
+    Command, Complete, Cursor, Effect, Fail, HeldOutput, Job, Leave, LoseOutput, LoseWorker,
+    Observed, PlanDone, Reason, RegisterWorker, RestoreOutputs, Scheduler, Submit, Task, Winner,
 };
-use gristmill::spec::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
+use gristmill::spec::{
+    AttemptId, AttemptState, JobId, JobState, TaskId, TaskKind, WorkerId, WorkerState,
+};
 
 /// A model that knows only what the scheduler's owner was told, and what the owner did.
 #[derive(Default)]

@@ -4,13 +4,13 @@
 mod model;
 
 use gristmill::scheduler::{
-    BackUp, Cancel, Command, Complete, Drain, Fail, Forget, HeldOutput, JobState, Join, Leave,
-    LoseOutput, LoseWorker, PlanDone, RegisterWorker, RestoreOutputs, Scheduler, Sign, Straggler,
-    Submit, TimeOut, WorkerState, watch,
+    BackUp, Cancel, Command, Complete, Drain, Fail, Forget, HeldOutput, Join, Leave, LoseOutput,
+    LoseWorker, PlanDone, RegisterWorker, RestoreOutputs, Scheduler, Sign, Straggler, Submit,
+    TimeOut, watch,
 };
 use gristmill::spec::{
-    AttemptId, Cause, Counters, Failure, JobId, JobOptions, Location, Nonce, RecordRef, TaskKind,
-    Volume, WorkerId,
+    AttemptId, Cause, Counters, Failure, JobId, JobOptions, JobState, Location, Nonce, RecordRef,
+    TaskKind, Volume, WorkerId, WorkerState,
 };
 use model::Model;
 use proptest::prelude::*;

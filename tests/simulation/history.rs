@@ -4,9 +4,8 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use gristmill::master::Journal;
-use gristmill::rpc::jobs::State;
-use gristmill::scheduler::{Command, Effect, JobState, Rejection, Scheduler};
-use gristmill::spec::{AttemptId, JobId};
+use gristmill::scheduler::{Command, Effect, Rejection, Scheduler};
+use gristmill::spec::{AttemptId, JobId, JobState};
 
 use crate::invariants::same_log_same_state::Log;
 use crate::invariants::told_is_kept::Told;
@@ -82,7 +81,7 @@ impl History {
     }
 
     /// Records that a client was told that a job is in this state.
-    pub(crate) fn ended(&self, job: JobId, state: State) {
+    pub(crate) fn ended(&self, job: JobId, state: JobState) {
         self.past().told.end(job, state);
     }
 

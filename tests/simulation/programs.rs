@@ -8,10 +8,10 @@ use gristmill::client::{Error, Submission, follow, submit};
 use gristmill::clock::Clock;
 use gristmill::master::{self, Begin, LEASE_MS, Limits, Master, Seat};
 use gristmill::rpc::client::{self, Played};
-use gristmill::rpc::jobs::{Jobs, State};
+use gristmill::rpc::jobs::Jobs;
 use gristmill::rpc::masters::{Join, Masters as _};
 use gristmill::rpc::refusal::Refusal;
-use gristmill::spec::{JobId, MasterId, Nonce};
+use gristmill::spec::{JobId, JobState, MasterId, Nonce};
 use gristmill::worker::{self, MASTERLESS_MAX, Stop};
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
@@ -193,7 +193,7 @@ pub(crate) async fn client(
     if submission.spec.name == moody::NAME && has_said_so {
         return Ok(());
     }
-    if ended.state != State::Succeeded {
+    if ended.state != JobState::Succeeded {
         return Err(format!("{job} is {:?}: {:?}", ended.state, ended.error));
     }
     if submitted(&link, &submission).await? != job {

@@ -101,7 +101,7 @@ impl Dev {
                 let lines = runtime.block_on(client.workers()).unwrap_or_default();
                 lines
                     .iter()
-                    .find(|line| line.pid == pid && !matches!(line.state.as_str(), "lost" | "left"))
+                    .find(|line| line.pid == pid && !line.state.is_gone())
                     .map(|line| line.id)
             };
             let mut found = None;

@@ -13,7 +13,7 @@ use crate::launch::{STDOUT_HINT, stdout_failed};
 use crate::rpc::client::{Master, Options, Peer};
 use crate::rpc::jobs::{AttemptLine, JobStatus, Jobs, TaskLine, TasksRequest};
 use crate::rpc::shuffle::Shuffle;
-use crate::spec::{AttemptId, TaskId, TaskKind, WorkerId};
+use crate::spec::{AttemptId, AttemptState, TaskId, TaskKind, TaskState, WorkerId};
 use crate::worker::{left_out, news};
 
 /// Time between two rounds.
@@ -157,7 +157,7 @@ impl<'m> Following<'m> {
     /// Whether no more output can come from a task, unless its map output is lost.
     fn is_told(&self, task: &TaskLine) -> bool {
         let are_told = task.attempts.iter().all(|attempt| self.told.contains(&attempt.id));
-        task.state == "completed" && are_told
+        task.state == TaskState::Completed && are_told
     }
 
     /// Prints new output of one task or one attempt. Returns true once no more can come from the attempt.
@@ -192,7 +192,7 @@ impl<'m> Following<'m> {
         if self.told.contains(&attempt.id) || !has_own(self.which, attempt) {
             return Ok(());
         }
-        let is_over = attempt.state != "running";
+        let is_over = attempt.state != AttemptState::Running;
         if silent.contains(&attempt.worker) && !is_over {
             return Ok(());
         }
@@ -219,8 +219,7 @@ impl<'m> Following<'m> {
         let worker = attempt.worker;
         if !self.addresses.contains_key(&worker) {
             let workers = self.master.workers().await?;
-            let is_there = |state: &str| !matches!(state, "lost" | "left");
-            let workers = workers.into_iter().filter(|line| is_there(&line.state));
+            let workers = workers.into_iter().filter(|line| !line.state.is_gone());
             self.addresses = workers.map(|line| (line.id, line.address)).collect();
         }
         let address = self.addresses.get(&worker).ok_or_else(|| gone(worker))?;
@@ -270,15 +269,15 @@ impl Starts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rpc::jobs::{State, Tally};
-    use crate::spec::JobId;
+    use crate::rpc::jobs::Tally;
+    use crate::spec::{JobId, JobState};
 
     fn status(maps: u32, reduces: u32, done: u32) -> JobStatus {
         let tally = |total, done| Tally { total, done, ..Tally::default() };
         JobStatus {
             maps: tally(maps, done),
             reduces: tally(reduces, 0),
-            ..JobStatus::in_state(State::Mapping)
+            ..JobStatus::in_state(JobState::Mapping)
         }
     }
 

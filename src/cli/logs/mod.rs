@@ -17,7 +17,7 @@ use crate::launch::{STDOUT_HINT, say, stdout_failed};
 use crate::rpc::client::{Master, Options, Peer};
 use crate::rpc::jobs::{AttemptLine, Jobs, TaskLine, WorkerLine};
 use crate::rpc::shuffle::Shuffle;
-use crate::spec::{AttemptId, JobId, TaskId, WorkerId};
+use crate::spec::{AttemptId, AttemptState, JobId, TaskId, WorkerId};
 
 pub(super) const AFTER_HELP: &str = "\
 For each attempt, the first and the last 64 KiB of output are kept. For a job,
@@ -135,7 +135,7 @@ impl Missing {
     fn note(&mut self, attempt: &AttemptLine, refused: &Refused) {
         let is_unkept = refused.code == exit::NOT_FOUND;
         // The attempt was cancelled before it began.
-        if is_unkept && attempt.state == "killed" {
+        if is_unkept && attempt.state == AttemptState::Killed {
             return;
         }
         // A worker's message names the attempt; without its id, equal reasons are counted together.
@@ -188,8 +188,7 @@ fn no_task(which: Which) -> Refused {
 }
 
 async fn read(workers: &[WorkerLine], attempt: &AttemptLine) -> Result<Vec<u8>, Refused> {
-    let is_there = |line: &&WorkerLine| !matches!(line.state.as_str(), "lost" | "left");
-    let line = workers.iter().filter(is_there).find(|line| line.id == attempt.worker);
+    let line = workers.iter().find(|line| line.id == attempt.worker && !line.state.is_gone());
     let address = line.map(|line| &line.address).ok_or_else(|| gone(attempt.worker))?;
     Ok(Peer::connect(address, &Options::default()).log(attempt.runs_as).await?)
 }
@@ -214,7 +213,7 @@ mod tests {
             runs_as,
             worker: WorkerId(1),
             pid: 0,
-            state: "succeeded".into(),
+            state: AttemptState::Succeeded,
             cause: Cause::None,
             started: String::new(),
             ended: None,
@@ -229,18 +228,18 @@ mod tests {
     #[test]
     fn missing_logs_take_a_line_for_each_reason() {
         let mut missing = Missing::default();
-        let attempt = |map, state: &str| {
+        let attempt = |map, state| {
             let id = JobId(7).task(TaskKind::Map, map).attempt(1);
             let (worker, cause) = (WorkerId(u64::from(map % 2)), Cause::None);
-            let (started, state) = (String::new(), state.into());
+            let started = String::new();
             AttemptLine { id, runs_as: id, worker, pid: 0, state, cause, started, ended: None }
         };
         for map in 0..100 {
-            let attempt = attempt(map, "succeeded");
+            let attempt = attempt(map, AttemptState::Succeeded);
             missing.note(&attempt, &none(&format!("no log of {}", attempt.id)));
         }
-        missing.note(&attempt(200, "failed"), &gone(WorkerId(3)));
-        missing.note(&attempt(300, "killed"), &none("no log of j7/m300#1"));
+        missing.note(&attempt(200, AttemptState::Failed), &gone(WorkerId(3)));
+        missing.note(&attempt(300, AttemptState::Killed), &none("no log of j7/m300#1"));
         let lines = missing.lines();
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert_eq!(

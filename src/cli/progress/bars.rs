@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::meter::Phase;
 use crate::cli::terminal::{Colour, columns, cut};
 use crate::launch::span;
-use crate::rpc::jobs::{JobStatus, State};
+use crate::rpc::jobs::JobStatus;
 use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{escape, size};
+use crate::spec::{JobState, escape, size};
 
 /// Maximum and minimum columns between a bar's brackets. Narrower terminals get no bar.
 const BAR_COLUMNS_MAX: usize = 40;
@@ -155,10 +155,10 @@ fn counts(status: &JobStatus, phase: Phase) -> (f64, u32, u32, u32) {
         Phase::Plan => match Phase::of(status.state) {
             Some(now) => now > Phase::Plan,
             None => {
-                status.state == State::Succeeded || status.maps.total + status.reduces.total > 0
+                status.state == JobState::Succeeded || status.maps.total + status.reduces.total > 0
             }
         },
-        _ => status.state == State::Succeeded,
+        _ => status.state == JobState::Succeeded,
     };
     let done = u32::from(is_done);
     (f64::from(done), 1, done, 0)
@@ -174,7 +174,7 @@ mod tests {
     }
 
     fn mapping() -> JobStatus {
-        let mut status = JobStatus::in_state(State::Mapping);
+        let mut status = JobStatus::in_state(JobState::Mapping);
         status.progress = 0.215;
         status.maps =
             Tally { total: 100, done: 41, running: 4, progress: 0.43, ..Tally::default() };
@@ -283,10 +283,10 @@ commit   0% [-------------------] 0/1
         let all = |total| Tally { total, done: total, progress: 1.0, ..Tally::default() };
         let none = Tally::default();
         let table = [
-            (of(State::Waiting, (none, none), 0.0), waiting),
-            (of(State::Committing, (all(100), none), 0.99), map_only),
-            (of(State::Succeeded, (all(100), all(8)), 1.0), succeeded),
-            (JobStatus { state: State::Failed, ..mapping() }, failed),
+            (of(JobState::Waiting, (none, none), 0.0), waiting),
+            (of(JobState::Committing, (all(100), none), 0.99), map_only),
+            (of(JobState::Succeeded, (all(100), all(8)), 1.0), succeeded),
+            (JobStatus { state: JobState::Failed, ..mapping() }, failed),
         ];
         for (status, wanted) in table {
             assert_eq!(drawn(&sight(&status), 80), wanted, "{}", status.state);
@@ -305,7 +305,7 @@ commit   0% [-------------------] 0/1
 
     #[test]
     fn the_state_alone_is_in_colour() {
-        let status = JobStatus { state: State::Failed, ..mapping() };
+        let status = JobStatus { state: JobState::Failed, ..mapping() };
         let painted = |has_colours| -> Vec<String> {
             lines(&sight(&status), 80).iter().map(|line| line.painted(has_colours)).collect()
         };

@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::meter::Phase;
 use crate::clock::parse_rfc3339;
 use crate::launch::span;
-use crate::rpc::jobs::{JobStatus, Jobs, State, TaskLine, TasksRequest, WorkerLine};
+use crate::rpc::jobs::{JobStatus, Jobs, TaskLine, TasksRequest, WorkerLine};
 use crate::rpc::refusal::Refusal;
 use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{AttemptId, WorkerId, escape};
+use crate::spec::{AttemptId, AttemptState, JobState, TaskState, WorkerId, WorkerState, escape};
 
 /// Maximum number of tasks per request, and of requests per look.
 const PAGE: u32 = 256;
@@ -83,7 +83,7 @@ impl Frontier {
         for _ in 0..PAGES_MAX {
             let request = TasksRequest { job: status.id, offset: self.offset, limit: PAGE };
             let page = jobs.tasks(request).await?;
-            let are_all_done = page.iter().all(|task| task.state == COMPLETED);
+            let are_all_done = page.iter().all(|task| task.state == TaskState::Completed);
             self.offset += done_first(&page);
             if !are_all_done || page.len() < PAGE as usize {
                 return Ok(longest(&page, phase));
@@ -109,19 +109,17 @@ impl Frontier {
     }
 }
 
-/// State of a finished task.
-const COMPLETED: &str = "completed";
-
 /// Counts the finished tasks before the first unfinished one.
 fn done_first(page: &[TaskLine]) -> u64 {
-    page.iter().take_while(|task| task.state == COMPLETED).count() as u64
+    page.iter().take_while(|task| task.state == TaskState::Completed).count() as u64
 }
 
 /// Finds the running attempt that started first; among equals, the first listed.
 fn longest(page: &[TaskLine], phase: Phase) -> Option<Longest> {
     let of_phase = page.iter().filter(|task| task.kind == phase.name());
     let first = of_phase.filter_map(|task| {
-        let mut running = task.attempts.iter().filter(|attempt| attempt.state == "running");
+        let mut running =
+            task.attempts.iter().filter(|attempt| attempt.state == AttemptState::Running);
         let (first, backup) = (running.next()?, running.next());
         Some(Longest {
             attempt: first.id,
@@ -136,7 +134,7 @@ fn longest(page: &[TaskLine], phase: Phase) -> Option<Longest> {
 
 /// Counts used and available slots of the workers that accept attempts.
 fn slots(workers: &[WorkerLine]) -> (u32, u32) {
-    let alive = workers.iter().filter(|worker| worker.state == "alive");
+    let alive = workers.iter().filter(|worker| worker.state == WorkerState::Alive);
     alive.fold((0, 0), |(taken, all), worker| (taken + worker.running, all + worker.slots))
 }
 
@@ -154,7 +152,7 @@ impl Look {
             return None;
         }
         Some(match self.slots {
-            Some((taken, all @ 1..)) if status.state != State::Committing => {
+            Some((taken, all @ 1..)) if status.state != JobState::Committing => {
                 format!("{reason}; {taken} of {all} slots in use")
             }
             _ => reason,
@@ -186,23 +184,24 @@ mod tests {
     use crate::spec::{Cause, JobId, TaskKind};
 
     /// Returns a map whose attempts each have a state, a worker and a second in which they began.
-    fn map(index: u32, state: &str, attempts: &[(&str, u64, u32)]) -> TaskLine {
+    fn map(index: u32, state: TaskState, attempts: &[(AttemptState, u64, u32)]) -> TaskLine {
         let id = JobId(7).task(TaskKind::Map, index);
-        let attempt = |(number, (state, worker, second)): (u32, &(&str, u64, u32))| AttemptLine {
-            id: id.attempt(number),
-            runs_as: id.attempt(number),
-            worker: WorkerId(*worker),
-            pid: 1,
-            state: (*state).into(),
-            cause: Cause::None,
-            started: format!("2026-11-23T09:00:{second:02}.000Z"),
-            ended: None,
-        };
+        let attempt =
+            |(number, &(state, worker, second)): (u32, &(AttemptState, u64, u32))| AttemptLine {
+                id: id.attempt(number),
+                runs_as: id.attempt(number),
+                worker: WorkerId(worker),
+                pid: 1,
+                state,
+                cause: Cause::None,
+                started: format!("2026-11-23T09:00:{second:02}.000Z"),
+                ended: None,
+            };
         let attempts: Vec<_> = (1..).zip(attempts).map(attempt).collect();
         TaskLine {
             id,
             kind: "map".into(),
-            state: state.into(),
+            state,
             attempts_started: attempts.len() as u32,
             attempts,
             usage: None,
@@ -215,16 +214,28 @@ mod tests {
     #[test]
     fn longest_running_attempt_is_shown() {
         let page = [
-            map(0, COMPLETED, &[("succeeded", 1, 1)]),
-            map(1, COMPLETED, &[("killed", 1, 2), ("succeeded", 2, 9)]),
-            map(2, "in_progress", &[("running", 1, 30)]),
-            map(3, "in_progress", &[("lost", 9, 1), ("running", 3, 20), ("running", 4, 40)]),
-            map(4, "in_progress", &[("running", 2, 21)]),
-            map(5, "idle", &[]),
+            map(0, TaskState::Completed, &[(AttemptState::Succeeded, 1, 1)]),
+            map(
+                1,
+                TaskState::Completed,
+                &[(AttemptState::Killed, 1, 2), (AttemptState::Succeeded, 2, 9)],
+            ),
+            map(2, TaskState::InProgress, &[(AttemptState::Running, 1, 30)]),
+            map(
+                3,
+                TaskState::InProgress,
+                &[
+                    (AttemptState::Lost, 9, 1),
+                    (AttemptState::Running, 3, 20),
+                    (AttemptState::Running, 4, 40),
+                ],
+            ),
+            map(4, TaskState::InProgress, &[(AttemptState::Running, 2, 21)]),
+            map(5, TaskState::Idle, &[]),
         ];
         assert_eq!(done_first(&page), 2);
         let look = Look { longest: longest(&page, Phase::Map), ..Look::default() };
-        let mut mapping = JobStatus::in_state(State::Mapping);
+        let mut mapping = JobStatus::in_state(JobState::Mapping);
         mapping.maps.running = 3;
         let told = look.waits(&mapping, NINE_MS + 50_000).unwrap();
         assert_eq!(told, "waits for j7/m3#2 on w3, started 0:30 ago; a backup attempt runs on w4");
@@ -235,7 +246,7 @@ mod tests {
         );
         assert_eq!(look.waits(&mapping, NINE_MS + 20_999).unwrap(), told, "it has just begun");
         assert_eq!(
-            look.waits(&JobStatus::in_state(State::Reducing), NINE_MS),
+            look.waits(&JobStatus::in_state(JobState::Reducing), NINE_MS),
             None,
             "that is over"
         );
@@ -249,21 +260,21 @@ mod tests {
             |state, reason: &str| JobStatus { reason: reason.into(), ..JobStatus::in_state(state) };
         let slots = |slots| Look { slots: Some(slots), ..Look::default() };
         let table = [
-            (of(State::Waiting, "no workers"), slots((0, 0)), Some("no workers")),
+            (of(JobState::Waiting, "no workers"), slots((0, 0)), Some("no workers")),
             (
-                of(State::Waiting, "waiting for slots"),
+                of(JobState::Waiting, "waiting for slots"),
                 slots((4, 4)),
                 Some("waiting for slots; 4 of 4 slots in use"),
             ),
-            (of(State::Waiting, "a\x1b"), Look::default(), Some(r"a\x1b")),
-            (of(State::Committing, "publishing"), slots((1, 4)), Some("publishing")),
-            (of(State::Succeeded, ""), Look::default(), None),
-            (of(State::Failed, "x"), Look::default(), None),
+            (of(JobState::Waiting, "a\x1b"), Look::default(), Some(r"a\x1b")),
+            (of(JobState::Committing, "publishing"), slots((1, 4)), Some("publishing")),
+            (of(JobState::Succeeded, ""), Look::default(), None),
+            (of(JobState::Failed, "x"), Look::default(), None),
         ];
         for (status, look, wanted) in table {
             assert_eq!(look.waits(&status, NINE_MS).as_deref(), wanted, "{}", status.reason);
         }
-        let mut busy = of(State::Mapping, "1 of 2 maps running, 0 done");
+        let mut busy = of(JobState::Mapping, "1 of 2 maps running, 0 done");
         busy.maps = Tally { total: 2, running: 1, progress: 0.1, ..Tally::default() };
         assert_eq!(slots((1, 4)).waits(&busy, NINE_MS), None, "the bar says that");
     }
@@ -271,7 +282,7 @@ mod tests {
     #[test]
     fn finished_tasks_are_skipped_until_outputs_are_lost() {
         let mut frontier = Frontier::default();
-        let mut mapping = JobStatus::in_state(State::Mapping);
+        let mut mapping = JobStatus::in_state(JobState::Mapping);
         mapping.maps = Tally { total: 1_000, done: 300, ..Tally::default() };
         mapping.reduces.total = 5;
         let mut offset = |status: &JobStatus, phase, then| {
@@ -290,11 +301,11 @@ mod tests {
 
     #[test]
     fn only_slots_of_usable_workers_count() {
-        let worker = |state: &str, slots, running| WorkerLine {
+        let worker = |state, slots, running| WorkerLine {
             id: WorkerId(1),
             pid: 1,
             address: String::new(),
-            state: state.into(),
+            state,
             slots,
             running,
             last_seen_ms: 0,
@@ -302,7 +313,11 @@ mod tests {
             exclusion: None,
             room: Room::default(),
         };
-        let workers = [worker("alive", 4, 3), worker("lost", 4, 0), worker("alive", 2, 2)];
+        let workers = [
+            worker(WorkerState::Alive, 4, 3),
+            worker(WorkerState::Lost, 4, 0),
+            worker(WorkerState::Alive, 2, 2),
+        ];
         assert_eq!(slots(&workers), (5, 6));
     }
 }

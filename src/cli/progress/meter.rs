@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::rpc::jobs::{JobStatus, State, Tally};
+use crate::rpc::jobs::{JobStatus, Tally};
+use crate::spec::JobState;
 
 /// Age of the oldest sample: older ones say nothing about a job's current speed.
 const WINDOW: Duration = Duration::from_secs(20);
@@ -37,13 +38,13 @@ impl Phase {
     }
 
     /// Returns the phase that a job is in; `None` once it has ended.
-    pub(super) fn of(state: State) -> Option<Self> {
+    pub(super) fn of(state: JobState) -> Option<Self> {
         match state {
-            State::Waiting | State::Planning => Some(Self::Plan),
-            State::Mapping => Some(Self::Map),
-            State::Reducing => Some(Self::Reduce),
-            State::Committing => Some(Self::Commit),
-            State::Succeeded | State::Failed | State::Cancelled => None,
+            JobState::Waiting | JobState::Planning => Some(Self::Plan),
+            JobState::Mapping => Some(Self::Map),
+            JobState::Reducing => Some(Self::Reduce),
+            JobState::Committing => Some(Self::Commit),
+            JobState::Succeeded | JobState::Failed | JobState::Cancelled => None,
         }
     }
 
@@ -133,7 +134,7 @@ mod tests {
     fn said(seen: &[(u64, f64)]) -> (Option<u64>, Option<u64>) {
         let (begun, mut meter) = (Clock::system().now(), Meter::default());
         for &(seconds, share) in seen {
-            let mut status = JobStatus::in_state(State::Mapping);
+            let mut status = JobStatus::in_state(JobState::Mapping);
             let bytes_done = (100.0 * share).round() as u64;
             status.maps =
                 Tally { progress: share, bytes_done, bytes_total: 100, ..Tally::default() };
@@ -168,7 +169,7 @@ mod tests {
     fn unknown_bytes_have_no_rate() {
         let (begun, mut meter) = (Clock::system().now(), Meter::default());
         for (seconds, progress) in [(0, 0.0), (10, 0.5)] {
-            let mut status = JobStatus::in_state(State::Mapping);
+            let mut status = JobStatus::in_state(JobState::Mapping);
             status.maps.progress = progress;
             meter.note(&status, begun + Duration::from_secs(seconds));
         }
@@ -186,11 +187,11 @@ mod tests {
             meter.note(&status, begun + Duration::from_secs(seconds));
             meter.left().map(|left| left.as_secs())
         };
-        assert_eq!(note(State::Mapping, 0, 0.0), None);
-        assert_eq!(note(State::Mapping, 5, 0.5), Some(5));
-        assert_eq!(note(State::Reducing, 6, 0.6), None);
-        assert_eq!(note(State::Reducing, 8, 0.8), Some(2));
-        assert_eq!(note(State::Committing, 9, 1.0), None);
-        assert_eq!(note(State::Committing, 20, 1.0), None);
+        assert_eq!(note(JobState::Mapping, 0, 0.0), None);
+        assert_eq!(note(JobState::Mapping, 5, 0.5), Some(5));
+        assert_eq!(note(JobState::Reducing, 6, 0.6), None);
+        assert_eq!(note(JobState::Reducing, 8, 0.8), Some(2));
+        assert_eq!(note(JobState::Committing, 9, 1.0), None);
+        assert_eq!(note(JobState::Committing, 20, 1.0), None);
     }
 }

@@ -21,10 +21,10 @@ use super::terminal::Terminal;
 use crate::client;
 use crate::clock::Clock;
 use crate::launch::{Showing, is_dumb, say, span};
-use crate::rpc::jobs::{JobStatus, Jobs, State, Tally};
+use crate::rpc::jobs::{JobStatus, Jobs, Tally};
 use crate::rpc::refusal::Refusal;
 use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{JobId, escape};
+use crate::spec::{JobId, JobState, escape};
 
 /// Maximum number of plain lines for a job that stays in one state.
 const PLAIN_STEPS: f64 = 20.0;
@@ -68,8 +68,8 @@ pub(super) struct Progress {
     /// Whether notes are suppressed, so that only errors are shown.
     is_quiet: bool,
     last: String,
-    /// State and step of the last plain line.
-    last_step: Option<(State, u64)>,
+    /// JobState and step of the last plain line.
+    last_step: Option<(JobState, u64)>,
 }
 
 impl Progress {
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_status_is_one_line() {
-        let mut status = JobStatus::in_state(State::Mapping);
+        let mut status = JobStatus::in_state(JobState::Mapping);
         status.progress = 0.5;
         status.maps = Tally { total: 4, done: 3, running: 1, progress: 0.875, ..Tally::default() };
         assert_eq!(line(&status), "j7 mapping  maps 3/4  reduces 0/0  50 %");

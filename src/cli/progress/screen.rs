@@ -43,7 +43,8 @@ impl Screen {
 mod tests {
     use super::super::bars::{Sight, lines};
     use super::*;
-    use crate::rpc::jobs::{JobStatus, State};
+    use crate::rpc::jobs::JobStatus;
+    use crate::spec::JobState;
 
     fn terminal(columns: usize, rows: usize) -> Terminal {
         Terminal { columns, rows, has_colours: false }
@@ -56,7 +57,7 @@ mod tests {
 
     #[test]
     fn lines_are_drawn_over_the_last_ones() {
-        let (status, mut screen) = (JobStatus::in_state(State::Waiting), Screen::default());
+        let (status, mut screen) = (JobStatus::in_state(JobState::Waiting), Screen::default());
         let first = screen.draw(drawn(&status, Some("no workers"), 80), terminal(80, 24)).unwrap();
         assert!(first.starts_with("\rj7 wordcount  waiting  0 %\x1b[K\nplan "), "{first:?}");
         assert!(first.ends_with("\nno workers\x1b[K\n"), "{first:?}");
@@ -72,7 +73,7 @@ mod tests {
 
     #[test]
     fn shrunken_terminal_is_redrawn_within_its_rows() {
-        let (status, mut screen) = (JobStatus::in_state(State::Waiting), Screen::default());
+        let (status, mut screen) = (JobStatus::in_state(JobState::Waiting), Screen::default());
         screen.draw(drawn(&status, None, 80), terminal(80, 24)).unwrap();
         // A head of 26 columns and four bars of 32 to 36, in rows of 20.
         let narrow = screen.draw(drawn(&status, None, 20), terminal(20, 24)).unwrap();

@@ -4,11 +4,11 @@ use super::advice::{advice, kind};
 use super::{State, begin, text};
 use crate::clock::{rfc3339, rfc3339_ms};
 use crate::rpc::why::{BadRecord, Kind, Tried, Why};
-use crate::scheduler::{
-    Attempt, AttemptState, Blame, Failed, Job, JobState, LOST_WORKERS_MAX, Task,
-};
+use crate::scheduler::{Attempt, Blame, Failed, Job, LOST_WORKERS_MAX, Task};
 use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{AttemptId, Cause, Failure, TaskId, TaskKind, escape, escape_what};
+use crate::spec::{
+    AttemptId, AttemptState, Cause, Failure, JobState, TaskId, TaskKind, escape, escape_what,
+};
 
 /// Most lines of details that are shown, and most characters of each.
 const LINES_MAX: usize = 20;
@@ -59,7 +59,7 @@ fn tried(job: &Job, task: TaskId) -> Vec<Tried> {
         Tried {
             id,
             worker: attempt.worker,
-            state: attempt.state.to_string(),
+            state: attempt.state,
             cause: attempt.cause,
             started: rfc3339_ms(attempt.started_ms),
             ended: attempt.ended_ms.map(rfc3339_ms),

@@ -10,11 +10,10 @@ mod tests;
 mod well;
 
 use super::state::State;
-use super::views::shown;
 use crate::rpc::why::Why;
-use crate::scheduler::{Blame, Job, JobState};
+use crate::scheduler::{Blame, Job};
 use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{JobId, TaskKind, escape};
+use crate::spec::{JobId, JobState, TaskKind, escape};
 
 /// Explains a job's state; `None` if the job does not exist. `cluster` is the value of `--cluster` that reaches these
 /// masters.
@@ -38,7 +37,7 @@ fn begin(job: &Job) -> Why {
     Why {
         id: job.id(),
         name: text(job.name()),
-        state: shown(job.state()),
+        state: job.state(),
         kind: crate::rpc::why::Kind::None,
         summary: String::new(),
         at: None,

@@ -3,7 +3,6 @@
 use super::*;
 use crate::master::recipes::recipe;
 use crate::master::state::{Change, JobRecord, WorkerRecord};
-use crate::rpc::jobs::State as Stage;
 use crate::rpc::recipe::RecipeRequest;
 use crate::rpc::why::Kind;
 use crate::scheduler::{
@@ -11,8 +10,8 @@ use crate::scheduler::{
     RegisterWorker, Retry, Submit, Wait,
 };
 use crate::spec::{
-    AttemptId, Cause, Counters, Digest, Failure, JobOptions, Location, Nonce, RecordRef, TaskId,
-    Volume, WorkerId,
+    AttemptId, Cause, Counters, Digest, Failure, JobOptions, JobState, Location, Nonce, RecordRef,
+    TaskId, Volume, WorkerId,
 };
 
 const CLUSTER: &str = "127.0.0.1:7400,127.0.0.1:7401";
@@ -202,7 +201,7 @@ fn a_task_that_ends_its_workers_is_named() {
         "j1/m0 had 32 attempts. Of the last 16, all ended like this: #25 on w25",
     ];
     check(&why, Kind::WorkerLost, &parts);
-    assert_eq!((why.state, why.attempts.len()), (Stage::Failed, 16));
+    assert_eq!((why.state, why.attempts.len()), (JobState::Failed, 16));
     assert!(why.suggestion.contains("the task seems to kill each worker that runs it"));
 }
 

@@ -6,8 +6,8 @@ use super::failed::{met, record, what};
 use super::{State, begin, text};
 use crate::clock::{rfc3339, rfc3339_ms};
 use crate::rpc::why::{Kind, Why};
-use crate::scheduler::{AttemptState, Exclusion, Failed, Job, JobState, Reason, WorkerState};
-use crate::spec::{AttemptId, JobId, WorkerId, size};
+use crate::scheduler::{Exclusion, Failed, Job, Reason};
+use crate::spec::{AttemptId, AttemptState, JobId, JobState, WorkerId, WorkerState, size};
 
 /// Most jobs and workers that are named.
 const NAMED_MAX: usize = 5;

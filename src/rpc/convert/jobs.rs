@@ -7,13 +7,13 @@ use super::{decode, digest, each, encode, id, required};
 use crate::rpc::artifacts::Digest;
 use crate::rpc::check::invalid;
 use crate::rpc::jobs::{
-    AttemptLine, ExclusionLine, JobLine, JobStatus, State, Submit, Tally, TaskLine, TasksRequest,
+    AttemptLine, ExclusionLine, JobLine, JobStatus, Submit, Tally, TaskLine, TasksRequest,
     WorkerLine,
 };
 use crate::rpc::pb;
 use crate::rpc::refusal::Refusal;
 use crate::rpc::workers::Room;
-use crate::spec::{Cause, JobSpec, Usage};
+use crate::spec::{Cause, JobSpec, JobState, Usage};
 
 impl From<Submit> for pb::SubmitRequest {
     fn from(request: Submit) -> Self {
@@ -50,31 +50,31 @@ impl TryFrom<pb::SubmitRequest> for Submit {
     }
 }
 
-impl From<State> for pb::JobState {
-    fn from(state: State) -> Self {
+impl From<JobState> for pb::JobState {
+    fn from(state: JobState) -> Self {
         match state {
-            State::Waiting => Self::Waiting,
-            State::Planning => Self::Planning,
-            State::Mapping => Self::Mapping,
-            State::Reducing => Self::Reducing,
-            State::Committing => Self::Committing,
-            State::Succeeded => Self::Succeeded,
-            State::Failed => Self::Failed,
-            State::Cancelled => Self::Cancelled,
+            JobState::Waiting => Self::Waiting,
+            JobState::Planning => Self::Planning,
+            JobState::Mapping => Self::Mapping,
+            JobState::Reducing => Self::Reducing,
+            JobState::Committing => Self::Committing,
+            JobState::Succeeded => Self::Succeeded,
+            JobState::Failed => Self::Failed,
+            JobState::Cancelled => Self::Cancelled,
         }
     }
 }
 
-fn state(wire: i32) -> Result<State, Refusal> {
+fn state(wire: i32) -> Result<JobState, Refusal> {
     Ok(match pb::JobState::try_from(wire) {
-        Ok(pb::JobState::Waiting) => State::Waiting,
-        Ok(pb::JobState::Planning) => State::Planning,
-        Ok(pb::JobState::Mapping) => State::Mapping,
-        Ok(pb::JobState::Reducing) => State::Reducing,
-        Ok(pb::JobState::Committing) => State::Committing,
-        Ok(pb::JobState::Succeeded) => State::Succeeded,
-        Ok(pb::JobState::Failed) => State::Failed,
-        Ok(pb::JobState::Cancelled) => State::Cancelled,
+        Ok(pb::JobState::Waiting) => JobState::Waiting,
+        Ok(pb::JobState::Planning) => JobState::Planning,
+        Ok(pb::JobState::Mapping) => JobState::Mapping,
+        Ok(pb::JobState::Reducing) => JobState::Reducing,
+        Ok(pb::JobState::Committing) => JobState::Committing,
+        Ok(pb::JobState::Succeeded) => JobState::Succeeded,
+        Ok(pb::JobState::Failed) => JobState::Failed,
+        Ok(pb::JobState::Cancelled) => JobState::Cancelled,
         Ok(pb::JobState::Unspecified) | Err(_) => {
             return Err(invalid(format!("{wire} is not the number of a job state")));
         }
@@ -192,7 +192,8 @@ impl TryFrom<pb::TasksRequest> for TasksRequest {
 impl From<TaskLine> for pb::TaskLine {
     fn from(line: TaskLine) -> Self {
         let TaskLine { id, kind, state, attempts_started, attempts, usage } = line;
-        let (id, attempts, usage) = (id.to_string(), super::all(attempts), usage.map(Into::into));
+        let (id, state) = (id.to_string(), state.to_string());
+        let (attempts, usage) = (super::all(attempts), usage.map(Into::into));
         Self { id, kind, state, attempts, usage, attempts_started }
     }
 }
@@ -204,7 +205,7 @@ impl TryFrom<pb::TaskLine> for TaskLine {
         Ok(Self {
             id: id(&wire.id)?,
             kind: wire.kind,
-            state: wire.state,
+            state: id(&wire.state)?,
             attempts_started: wire.attempts_started,
             attempts: each(wire.attempts)?,
             usage: wire.usage.map(Into::into),
@@ -232,7 +233,7 @@ impl From<AttemptLine> for pb::AttemptLine {
             id: line.id.to_string(),
             worker: line.worker.to_string(),
             pid: line.pid,
-            state: line.state,
+            state: line.state.to_string(),
             cause: line.cause.to_string(),
             started: line.started,
             ended: line.ended,
@@ -250,7 +251,7 @@ impl TryFrom<pb::AttemptLine> for AttemptLine {
             id: id(&wire.id)?,
             worker: id(&wire.worker)?,
             pid: wire.pid,
-            state: wire.state,
+            state: id(&wire.state)?,
             cause: required("a known cause", cause)?,
             started: wire.started,
             ended: wire.ended,
@@ -265,7 +266,7 @@ impl From<WorkerLine> for pb::WorkerLine {
             id: line.id.to_string(),
             pid: line.pid,
             address: line.address,
-            state: line.state,
+            state: line.state.to_string(),
             slots: line.slots,
             running: line.running,
             last_seen_ms: line.last_seen_ms,
@@ -288,7 +289,7 @@ impl TryFrom<pb::WorkerLine> for WorkerLine {
             id: id(&wire.id)?,
             pid: wire.pid,
             address: wire.address,
-            state: wire.state,
+            state: id(&wire.state)?,
             slots: wire.slots,
             running: wire.running,
             last_seen_ms: wire.last_seen_ms,

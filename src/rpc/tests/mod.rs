@@ -22,8 +22,8 @@ use tokio::sync::oneshot;
 use super::artifacts::{Artifacts, Digest};
 use super::client::{Master, Options};
 use super::jobs::{
-    AttemptLine, ExclusionLine, JobLine, JobStatus, Jobs, State, Submit, Tally, TaskLine,
-    TasksRequest, WorkerLine,
+    AttemptLine, ExclusionLine, JobLine, JobStatus, Jobs, Submit, Tally, TaskLine, TasksRequest,
+    WorkerLine,
 };
 use super::masters::{Join, MasterLine, MasterList, Masters, RemovedList, Role};
 use super::raft::{Call, Raft};
@@ -32,7 +32,10 @@ use super::refusal::Refusal;
 use super::server::{Bounds, serve_master, serve_master_within};
 use super::why::{BadRecord, Kind, Tried, Why};
 use super::workers::{Leave, Locate, Located, Orders, Poll, Register, Registered, Room, Workers};
-use crate::spec::{AttemptId, Cause, Failure, JobId, MasterId, Nonce, TaskKind, Usage, WorkerId};
+use crate::spec::{
+    AttemptId, AttemptState, Cause, Failure, JobId, JobState, MasterId, Nonce, TaskKind, TaskState,
+    Usage, WorkerId, WorkerState,
+};
 
 /// A master that gives prepared answers, and remembers the requests.
 #[derive(Default)]
@@ -66,7 +69,7 @@ fn status(job: JobId, version: u64) -> JobStatus {
     JobStatus {
         id: job,
         name: "wordcount".into(),
-        state: State::Reducing,
+        state: JobState::Reducing,
         reason: "waits for a slot".into(),
         progress: 0.625,
         maps: tally(4, 3, 0.875),
@@ -80,23 +83,12 @@ fn status(job: JobId, version: u64) -> JobStatus {
     }
 }
 
-fn line(job: JobId, state: State) -> JobLine {
-    let finished = (state >= State::Succeeded).then(|| "2026-11-23T09:01:00Z".to_owned());
+fn line(job: JobId, state: JobState) -> JobLine {
+    let finished = (state >= JobState::Succeeded).then(|| "2026-11-23T09:01:00Z".to_owned());
     let (name, reason) = ("grep".to_owned(), "r".to_owned());
     let (submitted, request) = ("2026-11-23T09:00:00Z".into(), "a".into());
     JobLine { id: job, name, state, reason, submitted, finished, request }
 }
-
-const STATES: [State; 8] = [
-    State::Waiting,
-    State::Planning,
-    State::Mapping,
-    State::Reducing,
-    State::Committing,
-    State::Succeeded,
-    State::Failed,
-    State::Cancelled,
-];
 
 fn task(job: JobId) -> TaskLine {
     let id = job.task(TaskKind::Reduce, 1);
@@ -105,7 +97,7 @@ fn task(job: JobId) -> TaskLine {
         runs_as: job.task(TaskKind::Reduce, 0).attempt(7),
         worker: WorkerId(4),
         pid: 4711,
-        state: "failed".into(),
+        state: AttemptState::Failed,
         cause,
         started: "2026-11-23T09:00:00Z".into(),
         ended: (number > 0).then(|| "2026-11-23T09:00:01Z".into()),
@@ -115,7 +107,7 @@ fn task(job: JobId) -> TaskLine {
     TaskLine {
         id,
         kind: "reduce".into(),
-        state: "in_progress".into(),
+        state: TaskState::InProgress,
         attempts_started: 7,
         attempts,
         usage,
@@ -127,7 +119,7 @@ fn why(job: JobId) -> Why {
     let tried = Tried {
         id,
         worker: WorkerId(4),
-        state: "failed".into(),
+        state: AttemptState::Failed,
         cause: Cause::Panic,
         started: "2026-11-23T09:00:00.000Z".into(),
         ended: Some("2026-11-23T09:00:01.000Z".into()),
@@ -136,7 +128,7 @@ fn why(job: JobId) -> Why {
     Why {
         id: job,
         name: "wordcount".into(),
-        state: State::Failed,
+        state: JobState::Failed,
         kind: Kind::Panic,
         summary: "j7 wordcount failed".into(),
         at: Some("src/main.rs:7".into()),
@@ -153,7 +145,7 @@ fn why(job: JobId) -> Why {
 fn recipe(attempt: AttemptId) -> Recipe {
     Recipe {
         attempt,
-        state: State::Reducing,
+        state: JobState::Reducing,
         nonce: Nonce(u128::MAX - 1),
         executable: Digest(1),
         spec: Digest(2),
@@ -168,7 +160,7 @@ fn worker() -> WorkerLine {
         id: WorkerId(4),
         pid: 77,
         address: "127.0.0.1:9".into(),
-        state: "alive".into(),
+        state: WorkerState::Alive,
         slots: 2,
         running: 1,
         last_seen_ms: 12,
@@ -199,7 +191,7 @@ impl Jobs for Fake {
     }
     async fn list(&self) -> Result<Vec<JobLine>, Refusal> {
         self.note("list")?;
-        Ok((1..).zip(STATES).map(|(id, state)| line(JobId(id), state)).collect())
+        Ok((1..).zip(JobState::ALL).map(|(id, &state)| line(JobId(id), state)).collect())
     }
     async fn status(&self, job: JobId, after: u64) -> Result<JobStatus, Refusal> {
         self.note(format!("status {job} {after}"))?;

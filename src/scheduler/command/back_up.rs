@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::scheduler::{BackupRefusal, Effect, Rejection, Scheduler, Straggler, TaskState};
+use crate::scheduler::{BackupRefusal, Effect, Rejection, Scheduler, Straggler, TaskProgress};
 use crate::spec::{Cause, TaskId, TaskKind};
 
 /// Proposed by [`watch`](crate::scheduler::watch()) for a task whose only attempt is slow, while slots are free. A
@@ -41,8 +41,8 @@ impl BackUp {
             return Err(refuse(BackupRefusal::WrongPhase));
         }
         let is_led = job.leader(task).is_some();
-        let state = job.task(task).map(|task| task.state());
-        if is_led || state != Some(TaskState::InProgress { running: 1 }) {
+        let progress = job.task(task).map(|task| task.progress());
+        if is_led || progress != Some(TaskProgress::InProgress { running: 1 }) {
             return Err(refuse(BackupRefusal::NotAlone));
         }
         if scheduler.tasks_wait() {

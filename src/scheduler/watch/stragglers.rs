@@ -26,7 +26,7 @@
 use std::cmp::Reverse;
 
 use super::Observed;
-use crate::scheduler::{BackUp, Job, Scheduler, Straggler, TaskState};
+use crate::scheduler::{BackUp, Job, Scheduler, Straggler, TaskProgress};
 use crate::spec::{AttemptId, JobId, TaskKind};
 
 /// An attempt that has run for less than this is never considered slow, because starting another one takes as long.
@@ -78,7 +78,8 @@ fn stragglers(state: &Scheduler, observed: &Observed, job: &Job, now_ms: u64) ->
     let Some((kind, usual_ms)) = watched(observed, job) else { return Vec::new() };
     let running = state.slots.running_of(job.id(), kind);
     let slow = running.filter_map(|(attempt, _)| {
-        let is_alone = job.task(attempt.task)?.state() == TaskState::InProgress { running: 1 };
+        let is_alone =
+            job.task(attempt.task)?.progress() == TaskProgress::InProgress { running: 1 };
         let tasks = 1 + job.joined(attempt.task).len() as u64;
         let straggler = straggler(observed, attempt, usual_ms.saturating_mul(tasks), now_ms)?;
         is_alone.then_some(BackUp { task: attempt.task, straggler })

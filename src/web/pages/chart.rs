@@ -177,8 +177,7 @@ fn framed(summary: &Summary, drawn: &str, height: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scheduler::AttemptState;
-    use crate::spec::{JobId, TaskKind};
+    use crate::spec::{AttemptState, JobId, TaskKind};
     use crate::web::summary::large;
 
     fn bar(number: u32, begin_ms: u64, end_ms: u64) -> Bar {

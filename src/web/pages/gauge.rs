@@ -15,15 +15,10 @@ pub(super) struct Gauge {
     pub(super) class: &'static str,
 }
 
-/// Whether a worker was lost or has left, so that its last report no longer holds.
-pub(super) fn is_gone(worker: &WorkerLine) -> bool {
-    matches!(worker.state.as_str(), "lost" | "left")
-}
-
 impl Gauge {
     /// Slots, memory and disk of a worker, as far as they are known; none for a worker that is gone.
     pub(super) fn of_worker(worker: &WorkerLine) -> Vec<Self> {
-        if is_gone(worker) {
+        if worker.state.is_gone() {
             return Vec::new();
         }
         let room = &worker.room;
@@ -50,12 +45,12 @@ impl Gauge {
 mod tests {
     use super::*;
     use crate::rpc::workers::Room;
-    use crate::spec::WorkerId;
+    use crate::spec::{WorkerId, WorkerState};
 
     #[test]
     fn worker_has_bars_for_known_values_only() {
         let room = Room { disk_bytes: 100 << 30, disk_free_bytes: 5 << 30, ..Room::default() };
-        let (id, pid, address, state) = (WorkerId(1), 1, String::new(), "alive".to_string());
+        let (id, pid, address, state) = (WorkerId(1), 1, String::new(), WorkerState::Alive);
         let (slots, running, last_seen_ms, limiter) = (4, 4, 0, String::new());
         let exclusion = None;
         let worker = WorkerLine {
@@ -73,8 +68,8 @@ mod tests {
         let bars = Gauge::of_worker(&worker);
         let shown: Vec<_> = bars.iter().map(|it| (it.name, it.percent, it.class)).collect();
         assert_eq!(shown, [("Slots", 100, "map"), ("Disk", 95, "full")]);
-        for state in ["lost", "left"] {
-            let gone = WorkerLine { state: state.into(), ..worker.clone() };
+        for state in [WorkerState::Lost, WorkerState::Left] {
+            let gone = WorkerLine { state, ..worker.clone() };
             assert!(Gauge::of_worker(&gone).is_empty(), "{state}");
         }
         assert_eq!((bars[0].text.as_str(), bars[1].text.as_str()), ("4 of 4", "95.0 of 100.0 GiB"));

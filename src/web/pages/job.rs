@@ -13,10 +13,10 @@ use super::words::{bytes, clock, count, exact, percent, plural, sentence, span, 
 use super::{chart, page};
 use crate::offload::offload;
 use crate::record::value;
-use crate::rpc::jobs::{JobStatus, Jobs, State as Stage};
+use crate::rpc::jobs::{JobStatus, Jobs};
 use crate::rpc::refusal::Refusal;
 use crate::rpc::why::Why;
-use crate::spec::{Digest, JobId, JobSpec};
+use crate::spec::{Digest, JobId, JobSpec, JobState};
 use crate::web::Web;
 use crate::web::answer::Answer;
 use crate::web::query::id;
@@ -32,8 +32,8 @@ const EVENTS_MAX: usize = 30;
     ext = "html",
     source = r#"<p class="crumbs"><a href="/jobs">Jobs</a></p>
 <h1>{{ job.id }} {{ job.name }} <span class="state {{ job.state }}">{{ job.state }}</span></h1>
-{% if job.state == Stage::Waiting %}<section class="wait"><h2 class="large">{{ self::headline(&job.reason) }}</h2>{% if !why.summary.is_empty() %}<p class="lead">{{ why.summary }}</p>{% endif %}{% if let Some((step, command)) = steps %}<h3>Next steps</h3><p>{{ step }}{% if !command.is_empty() %} <code>{{ command }}</code>{% endif %}</p>{% endif %}</section>
-{% else if job.error.is_some() %}<section class="bad"><h2 class="large">{% if job.state == Stage::Failed %}Failed{% else %}Cannot commit{% endif %}</h2><p class="lead">{{ why.summary }}</p>
+{% if job.state == JobState::Waiting %}<section class="wait"><h2 class="large">{{ self::headline(&job.reason) }}</h2>{% if !why.summary.is_empty() %}<p class="lead">{{ why.summary }}</p>{% endif %}{% if let Some((step, command)) = steps %}<h3>Next steps</h3><p>{{ step }}{% if !command.is_empty() %} <code>{{ command }}</code>{% endif %}</p>{% endif %}</section>
+{% else if job.error.is_some() %}<section class="bad"><h2 class="large">{% if job.state == JobState::Failed %}Failed{% else %}Cannot commit{% endif %}</h2><p class="lead">{{ why.summary }}</p>
 {% if !why.details.is_empty() %}<pre>{{ why.details.join("\n") }}</pre>{% endif %}
 {% if !why.log.is_empty() %}<h3>Last output</h3><pre class="log" tabindex="0" role="group" aria-label="Last output">{{ why.log.join("\n") }}</pre>{% endif %}
 <h3>Next steps</h3><ul class="steps">{% if let Some((step, command)) = steps %}<li>{{ step }}{% if !command.is_empty() %} <code>{{ command }}</code>{% endif %}</li>{% endif %}{% if let Some(replay) = why.replay %}<li>Run the task again in a terminal: <code>{{ replay }} --cluster {{ cluster }}</code></li>{% endif %}{% if let Some((attempt, _)) = job.failure %}<li><a href="/jobs/{{ job.id }}/tasks/{{ attempt.task.kind.letter() }}{{ attempt.task.index }}">{{ attempt.task }}</a> has all attempts and their logs.</li>{% endif %}</ul></section>

@@ -4,15 +4,15 @@
 use askama::Template;
 use axum::extract::{RawQuery, State};
 
-use super::gauge::{Gauge, is_gone};
+use super::gauge::Gauge;
 use super::plot::Plot;
 use super::words::{bytes, clock, count, percent, plural, sentence, span};
 use super::{axis, page};
 use crate::clock::parse_rfc3339;
 use crate::master::Figures;
-use crate::rpc::jobs::{JobLine, JobStatus, Jobs, State as Stage, Tally, WorkerLine};
+use crate::rpc::jobs::{JobLine, JobStatus, Jobs, Tally, WorkerLine};
 use crate::rpc::masters::{MasterLine, Masters, Role};
-use crate::spec::JobId;
+use crate::spec::{JobId, JobState, WorkerState};
 use crate::web::Web;
 use crate::web::answer::Answer;
 use crate::web::history::Sample;
@@ -26,7 +26,8 @@ const ENDED_MAX: usize = 10;
 /// Jobs of a page of the list.
 const JOBS: usize = 50;
 /// Jobs under way, by state.
-const RUNNING: [Stage; 4] = [Stage::Planning, Stage::Mapping, Stage::Reducing, Stage::Committing];
+const RUNNING: [JobState; 4] =
+    [JobState::Planning, JobState::Mapping, JobState::Reducing, JobState::Committing];
 
 /// A table of jobs.
 #[derive(Template)]
@@ -87,8 +88,8 @@ fn done(tally: &Tally) -> String {
 /// What is running for a job, or what the job waits for. Another column has the number of finished tasks.
 fn doing(job: &JobStatus) -> String {
     let (running, one, many) = match job.state {
-        Stage::Mapping => (job.maps.running, "map", "maps"),
-        Stage::Reducing => (job.reduces.running, "reduce", "reduces"),
+        JobState::Mapping => (job.maps.running, "map", "maps"),
+        JobState::Reducing => (job.reduces.running, "reduce", "reduces"),
         _ => return job.reason.clone(),
     };
     match u64::from(running) {
@@ -172,11 +173,11 @@ fn tiles(
     workers: &[WorkerLine],
     masters: &[MasterLine],
 ) -> [(String, &'static str); 6] {
-    let jobs = |stage: &Stage| figures.jobs.get(stage).copied().unwrap_or(0);
-    let (running, waiting) = (RUNNING.iter().map(jobs).sum(), jobs(&Stage::Waiting));
+    let jobs = |state: &JobState| figures.jobs.get(state).copied().unwrap_or(0);
+    let (running, waiting) = (RUNNING.iter().map(jobs).sum(), jobs(&JobState::Waiting));
     // A worker that has left is not missing.
-    let expected = workers.iter().filter(|worker| worker.state != "left").count();
-    let alive = workers.iter().filter(|worker| !is_gone(worker)).count();
+    let expected = workers.iter().filter(|worker| worker.state != WorkerState::Left).count();
+    let alive = workers.iter().filter(|worker| !worker.state.is_gone()).count();
     let up = masters.iter().filter(|master| master.role != Role::Unreachable).count();
     let of = |some: usize, all: usize| format!("{some} / {all}");
     [

@@ -2,8 +2,8 @@
 
 use super::histogram::histogram;
 use super::words::{bytes, count, percent, span};
-use crate::rpc::jobs::{JobStatus, State as Stage, Tally};
-use crate::spec::{TaskId, WorkerId};
+use crate::rpc::jobs::{JobStatus, Tally};
+use crate::spec::{JobState, TaskId, WorkerId};
 use crate::web::summary::{Kind, Summary};
 
 /// Least progress and time for an estimate of the time left.
@@ -42,7 +42,7 @@ impl Phase {
     /// The maps. Rates are averages until `now_ms`, because the summary may be a second old.
     pub(super) fn maps(job: &JobStatus, summary: &Summary, now_ms: u64) -> Self {
         let begin_ms = summary.maps.first_ms;
-        let is_now = job.state == Stage::Mapping;
+        let is_now = job.state == JobState::Mapping;
         Self::of("Maps", "map", (&job.maps, &summary.maps), is_now, begin_ms, now_ms)
     }
 
@@ -50,7 +50,7 @@ impl Phase {
     /// map.
     pub(super) fn reduces(job: &JobStatus, summary: &Summary, now_ms: u64) -> Self {
         let begin_ms = summary.reduces.first_ms.max(summary.maps.last_ms);
-        let is_now = job.state == Stage::Reducing;
+        let is_now = job.state == JobState::Reducing;
         let of = (&job.reduces, &summary.reduces);
         Self::of("Reduces", "reduce", of, is_now, begin_ms, now_ms)
     }

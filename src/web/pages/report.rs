@@ -281,10 +281,10 @@ fn render(facts: &Facts, summary: &Summary, version: &'static str) -> Result<Str
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rpc::jobs::{State as Stage, Tally};
+    use crate::rpc::jobs::Tally;
     use crate::rpc::why::Kind;
     use crate::scheduler::Partition;
-    use crate::spec::{Cause, Failure, HotKey, TaskKind};
+    use crate::spec::{Cause, Failure, HotKey, JobState, TaskKind, WorkerState};
     use crate::web::summary::large;
 
     const MOST: usize = 300_000;
@@ -318,7 +318,7 @@ mod tests {
             id: WorkerId(1),
             pid: 1,
             address: "127.0.0.1:9".into(),
-            state: "alive".into(),
+            state: WorkerState::Alive,
             slots: 2,
             running: 0,
             last_seen_ms: 1,
@@ -330,7 +330,7 @@ mod tests {
         let why = Why {
             id: JobId(1),
             name: shown.clone(),
-            state: Stage::Failed,
+            state: JobState::Failed,
             kind: Kind::Panic,
             summary: shown.clone(),
             at: None,
@@ -345,7 +345,7 @@ mod tests {
         let status = JobStatus {
             id: JobId(1),
             name: shown.clone(),
-            state: Stage::Failed,
+            state: JobState::Failed,
             reason: String::new(),
             progress: 1.0,
             maps: tally,

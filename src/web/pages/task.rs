@@ -16,7 +16,8 @@ use crate::rpc::shuffle::Shuffle;
 use crate::scheduler::Failed;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{
-    AttemptId, Cause, Split, TaskId, TaskKind, WorkerId, escape, escape_hint, escape_what,
+    AttemptId, AttemptState, Cause, Split, TaskId, TaskKind, WorkerId, escape, escape_hint,
+    escape_what,
 };
 use crate::task::PlanFile;
 use crate::web::Web;
@@ -156,7 +157,7 @@ fn took(attempt: &AttemptLine, now_ms: u64) -> String {
 /// What the task has read, written and used, as far as it is known.
 fn tiles(task: &TaskLine, now_ms: u64) -> Vec<(String, &'static str)> {
     let mut tiles = Vec::new();
-    let shown = task.attempts.iter().find(|attempt| attempt.state == "succeeded");
+    let shown = task.attempts.iter().find(|attempt| attempt.state == AttemptState::Succeeded);
     let took_ms = shown.or(task.attempts.last()).and_then(|attempt| took_ms(attempt, now_ms));
     let is_running = task.attempts.last().is_some_and(|attempt| attempt.ended.is_none());
     let name = if is_running && shown.is_none() { "running so far" } else { "duration" };

@@ -1,9 +1,7 @@
 //! Checks that an ended job keeps its final state, and that none of its attempts runs afterwards.
 
+use gristmill::spec::{JobId, JobState};
 use std::collections::BTreeMap;
-
-use gristmill::scheduler::JobState;
-use gristmill::spec::JobId;
 
 use super::Step;
 

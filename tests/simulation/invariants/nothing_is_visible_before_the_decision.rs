@@ -1,8 +1,7 @@
 //! Checks that no output is visible before its job commits, and that the output of a successful job is complete.
 
+use gristmill::spec::JobState;
 use std::path::Path;
-
-use gristmill::scheduler::JobState;
 
 pub(crate) fn check(output: &Path, state: Option<JobState>) -> Result<(), String> {
     let may_be_there = matches!(state, Some(JobState::Committing | JobState::Succeeded));

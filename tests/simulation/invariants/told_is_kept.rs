@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use gristmill::rpc::jobs::{JobLine, State};
-use gristmill::spec::JobId;
+use gristmill::rpc::jobs::JobLine;
+use gristmill::spec::{JobId, JobState};
 
 /// Everything that clients were told so far.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Told {
     /// The accepted jobs, each with its final state once a client was told of it.
-    jobs: BTreeMap<JobId, Option<State>>,
+    jobs: BTreeMap<JobId, Option<JobState>>,
 }
 
 impl Told {
@@ -18,8 +18,8 @@ impl Told {
         self.jobs.entry(job).or_default();
     }
 
-    pub(crate) fn end(&mut self, job: JobId, state: State) {
-        if matches!(state, State::Succeeded | State::Failed | State::Cancelled) {
+    pub(crate) fn end(&mut self, job: JobId, state: JobState) {
+        if matches!(state, JobState::Succeeded | JobState::Failed | JobState::Cancelled) {
             self.jobs.insert(job, Some(state));
         }
     }
