@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use crate::spec::escape;
 use crate::spec::failure::TEXT_CHARS_MAX;
+use crate::spec::limits::TASK_TIMEOUT_MS;
 
 /// Units and their milliseconds. `ms` comes before `s` and `m`, which are its suffix and its prefix.
 const UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
 /// The longest duration: a week.
-const MS_MAX: u64 = 7 * 24 * 3_600_000;
+const MS_MAX: u64 = *TASK_TIMEOUT_MS.end();
 
 /// Parses a whole number with its unit.
 pub(super) fn parse(text: &str) -> Result<Duration, String> {

@@ -18,6 +18,7 @@ use crate::launch::{announce, draw_nonce, say, whole};
 use crate::master::{self, Begin, Limits, Options, Seat};
 use crate::rpc::server::serve_master;
 use crate::rpc::{address, client};
+use crate::spec::limits::MASTER_NUMBER;
 use crate::spec::{Location, escape_message};
 use crate::web::{self, PORT_ABOVE};
 
@@ -25,8 +26,8 @@ use crate::web::{self, PORT_ABOVE};
 #[derive(Debug, Args)]
 pub(super) struct Master {
     /// Number of this master, from 1 to 1000; no other master has or had it
-    #[arg(long, value_name = "N", value_parser = whole::<u32>(1..=1000))]
-    id: u32,
+    #[arg(long, value_name = "N", value_parser = whole(MASTER_NUMBER))]
+    id: u64,
     /// Address for clients and workers, such as 127.0.0.1:7400
     #[arg(long, value_name = "ADDR", value_parser = address::parse)]
     listen: SocketAddr,
@@ -78,7 +79,7 @@ impl Master {
             };
             let listener = tokio::net::TcpListener::bind(self.listen).await.map_err(listen)?;
             let address = listener.local_addr().map_err(listen)?;
-            let joining = Joining::of(self.join.as_deref(), self.id.into(), folder.path()).await?;
+            let joining = Joining::of(self.join.as_deref(), self.id, folder.path()).await?;
             let begin = match &joining {
                 Some(joining) => joining.begin,
                 None if self.init => {
@@ -152,7 +153,7 @@ impl Master {
 
     fn seat(&self, address: SocketAddr, web: Option<String>, begin: Begin) -> Seat {
         Seat {
-            id: self.id.into(),
+            id: self.id,
             address: address.to_string(),
             web,
             pid: std::process::id(),

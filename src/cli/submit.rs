@@ -26,6 +26,7 @@ use crate::rpc::client::{Master, Options};
 use crate::rpc::jobs::JobStatus;
 use crate::rpc::refusal::Refusal;
 use crate::spec::job::check_name;
+use crate::spec::limits::{MAX_ATTEMPTS, PRIORITY};
 use crate::spec::{InputNotes, JobId, JobSpec, JobState, escape_text, escape_what};
 
 /// Time after the first Ctrl-C within which a second one kills the job.
@@ -46,10 +47,10 @@ pub(super) struct Submit {
     #[arg(long)]
     detach: bool,
     /// From 0 to 9; a higher priority gets free slots first
-    #[arg(long, value_name = "P", default_value = "5", value_parser = whole::<i32>(0..=9))]
-    priority: i32,
+    #[arg(long, value_name = "P", default_value = "5", value_parser = whole(PRIORITY))]
+    priority: u8,
     /// Failed attempts of one task that fail the job, from 1 to 100 [default: 4]
-    #[arg(long, value_name = "N", value_parser = whole::<u32>(1..=100))]
+    #[arg(long, value_name = "N", value_parser = whole(MAX_ATTEMPTS))]
     max_attempts: Option<u32>,
     /// Kill an attempt that makes no progress for this long, such as 30s or 10m [default: 10m]
     #[arg(long, value_name = "D", value_parser = duration::parse)]
@@ -163,7 +164,7 @@ impl Submit {
         }
         let id = self.id.unwrap_or_else(|| Submission::fresh_id(Clock::system().wall_ms()));
         Submission {
-            priority: self.priority,
+            priority: self.priority.into(),
             max_attempts: self.max_attempts.unwrap_or(0),
             task_timeout: self.task_timeout.unwrap_or(Duration::ZERO),
             backups: !self.no_backups,

@@ -19,6 +19,7 @@ use crate::launch::{announce, count, draw_nonce, say, whole};
 use crate::rpc::client::{Master, Options, Peer};
 use crate::rpc::masters::Masters as _;
 use crate::rpc::{address, server};
+use crate::spec::limits::SLOTS;
 use crate::spec::{add_place, escape_message, size};
 use crate::storage;
 use crate::worker::{self, Limiter, MASTERLESS_MAX, ProcessLauncher, Server, Stop, Transport};
@@ -29,7 +30,7 @@ pub(super) struct Worker {
     #[command(flatten)]
     cluster: Cluster,
     /// Number of attempts that run at once, from 1 to 1024 [default: number of cores]
-    #[arg(long, value_name = "N", value_parser = whole::<u32>(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = whole(SLOTS))]
     slots: Option<u32>,
     /// Memory for all attempts together, at least 32MiB each [default: no limit]
     #[arg(long, value_name = "SIZE", value_parser = memory)]
@@ -79,7 +80,7 @@ fn attempt_memory(memory: Option<u64>, slots: u32) -> Result<u64, Refused> {
 /// Returns the number of cores of this machine, from 1 to 1024.
 pub(super) fn cores() -> u32 {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    u32::try_from(cores).unwrap_or(1).clamp(1, 1024)
+    u32::try_from(cores).unwrap_or(1).clamp(*SLOTS.start(), *SLOTS.end())
 }
 
 /// Prints a note if no master answers. The worker keeps asking, but the user may have mistyped an address.

@@ -144,9 +144,10 @@ fn value(text: &str, example: &str) -> Result<(), String> {
 
 /// Returns a parser of whole numbers in a range.
 #[cfg(feature = "cluster")]
-pub(crate) fn whole<N: TryFrom<u64>>(
-    range: std::ops::RangeInclusive<u64>,
+pub(crate) fn whole<N: TryFrom<u64> + Into<u64> + Copy>(
+    range: std::ops::RangeInclusive<N>,
 ) -> impl Fn(&str) -> Result<N, String> + Clone {
+    let range = (*range.start()).into()..=(*range.end()).into();
     move |text| {
         let number = number(text, range.clone())?;
         N::try_from(number).map_err(|_| format!("`{number}` is too large"))

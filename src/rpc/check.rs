@@ -17,24 +17,20 @@ use super::workers::{HeldState, Poll, Register};
 use crate::record::value;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::job::REDUCERS;
-use crate::spec::options::{MAX_ATTEMPTS, PRIORITY, TASK_TIMEOUT_MS};
+use crate::spec::limits::{
+    MASTER_NUMBER, MAX_ATTEMPTS, PRIORITY, SLOTS, SUBMISSION_ID_BYTES, TASK_TIMEOUT_MS,
+};
 use crate::spec::{JobSpec, escape};
 
-/// Bytes of the id of a submission.
-const SUBMISSION_ID_BYTES_MAX: usize = 128;
 /// Bytes of a spec, which is sent in one message together with a few short fields.
 const SPEC_BYTES_MAX: usize = CONTROL_BYTES_MAX - (1 << 20);
 /// Tasks in one answer.
 const TASKS_MAX: u32 = 10_000;
-/// Slots of one worker.
-const SLOTS_MAX: u64 = 1_024;
 /// Attempts that a worker may report at once: running ones, and ended ones that are not acknowledged yet.
 const HELD_MAX: u64 = 100_000;
 /// Jobs whose files a worker may have, and map outputs that it may have or may report as missing.
 const JOBS_MAX: u64 = 100_000;
 const OUTPUTS_MAX: u64 = 1_000_000;
-/// Largest number of a master.
-const MASTER_MAX: u64 = 1_000;
 /// Bytes of a worker's description of how it limits memory.
 const LIMITER_BYTES_MAX: usize = 64;
 
@@ -61,10 +57,12 @@ fn priority(priority: i32) -> Result<(), Refusal> {
 
 fn submission_id(id: &str) -> Result<(), Refusal> {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte);
-    if id.is_empty() || id.len() > SUBMISSION_ID_BYTES_MAX || !id.bytes().all(good) {
+    if !SUBMISSION_ID_BYTES.contains(&(id.len() as u64)) || !id.bytes().all(good) {
         return Err(invalid(format!(
-            "submission id `{}` must be 1 to {SUBMISSION_ID_BYTES_MAX} characters from a-z A-Z 0-9 . _ : -",
-            escape(id.as_bytes(), TEXT_CHARS_MAX)
+            "submission id `{}` must be {} to {} characters from a-z A-Z 0-9 . _ : -",
+            escape(id.as_bytes(), TEXT_CHARS_MAX),
+            SUBMISSION_ID_BYTES.start(),
+            SUBMISSION_ID_BYTES.end()
         )));
     }
     Ok(())
@@ -130,7 +128,7 @@ pub fn tasks(request: &TasksRequest) -> Result<(), Refusal> {
 /// # Errors
 /// As [`submit`].
 pub fn register(request: &Register) -> Result<(), Refusal> {
-    within("slots", u64::from(request.slots), 1, SLOTS_MAX)?;
+    within("slots", u64::from(request.slots), (*SLOTS.start()).into(), (*SLOTS.end()).into())?;
     at_most("outputs", request.outputs.len() as u64, OUTPUTS_MAX)?;
     let address = address::parse(&request.address).map_err(invalid)?;
     within("the port of the worker's address", u64::from(address.port()), 1, u64::from(u16::MAX))?;
@@ -175,7 +173,7 @@ pub fn fetch(request: &FetchRequest) -> Result<(), Refusal> {
 
 /// Checks the limits of a request to join.
 pub(super) fn join(request: &Join) -> Result<(), Refusal> {
-    within("id", request.id.0, 1, MASTER_MAX)?;
+    within("id", request.id.0, *MASTER_NUMBER.start(), *MASTER_NUMBER.end())?;
     address::parse(&request.address).map(drop).map_err(invalid)
 }
 

@@ -12,6 +12,7 @@ mod hint;
 pub mod id;
 pub mod input_notes;
 pub mod job;
+pub mod limits;
 pub mod manifest;
 pub mod options;
 pub mod path_bytes;

@@ -1,25 +1,16 @@
 //! Options of a submission, which set how a job runs. (The job spec sets which job runs, and on
 //! which input.)
 
-use std::ops::RangeInclusive;
-
 use serde::{Deserialize, Serialize};
-
-/// Accepted limits of failed attempts. A task that has failed 100 times will fail again.
-pub const MAX_ATTEMPTS: RangeInclusive<u32> = 1..=100;
-/// Accepted priorities. A job with a higher one gets free slots first.
-pub const PRIORITY: RangeInclusive<u8> = 0..=9;
-/// Accepted milliseconds without progress after which an attempt is stopped: up to a week.
-pub const TASK_TIMEOUT_MS: RangeInclusive<u64> = 1..=7 * 24 * 3_600_000;
 
 /// Options of a submission; the defaults are those of a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobOptions {
-    /// Number of failed attempts of one task that makes the job fail, within [`MAX_ATTEMPTS`].
+    /// Number of failed attempts of one task that makes the job fail, within [`MAX_ATTEMPTS`](super::limits::MAX_ATTEMPTS).
     pub max_attempts: u32,
-    /// Priority for free slots, within [`PRIORITY`]; the higher one goes first.
+    /// Priority for free slots, within [`PRIORITY`](super::limits::PRIORITY); the higher one goes first.
     pub priority: u8,
-    /// Milliseconds that an attempt may take without progress, within [`TASK_TIMEOUT_MS`]; `None` for no limit.
+    /// Milliseconds that an attempt may take without progress, within [`TASK_TIMEOUT_MS`](super::limits::TASK_TIMEOUT_MS); `None` for no limit.
     pub task_timeout_ms: Option<u64>,
     /// Whether slow attempts get a backup. Off for jobs whose attempts have side effects.
     pub backups: bool,

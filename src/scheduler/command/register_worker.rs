@@ -7,9 +7,7 @@ use super::{HeldOutput, restore_outputs};
 use crate::scheduler::slots::Worker;
 use crate::scheduler::{Effect, Field, Rejection, Scheduler};
 use crate::spec::WorkerId;
-
-/// Most slots of one worker; more than any machine has cores.
-const SLOTS_MAX: u32 = 4_096;
+use crate::spec::limits::SLOTS;
 
 /// Sent by the leader for a worker that polls and is not registered with this incarnation: it is new, has returned
 /// after being lost, or its process was restarted.
@@ -27,7 +25,7 @@ pub struct RegisterWorker {
     pub worker: WorkerId,
     /// The process of this worker, as a number that increases with each start.
     pub incarnation: u64,
-    /// Number of attempts that it can run at once, 1 to 4,096.
+    /// Number of attempts that it can run at once, within [`SLOTS`].
     pub slots: u32,
     /// Memory that it gives to an attempt, in bytes; 0 if that is not limited.
     pub attempt_memory_bytes: u64,
@@ -46,7 +44,7 @@ impl RegisterWorker {
         effects: &mut Vec<Effect>,
     ) -> Result<(), Rejection> {
         let Self { worker, incarnation, slots, attempt_memory_bytes, pid, address, outputs } = self;
-        Field::Slots.check(slots, 1..=SLOTS_MAX)?;
+        Field::Slots.check(slots, SLOTS)?;
         if let Some(current) = scheduler.slots.get(worker).map(|worker| worker.incarnation) {
             if current == incarnation {
                 return Err(Rejection::WorkerExists { worker });

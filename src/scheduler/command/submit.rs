@@ -1,16 +1,11 @@
 //! Submits a job.
 
-use std::ops::RangeInclusive;
-
 use serde::{Deserialize, Serialize};
 
 use crate::scheduler::{Effect, Field, Job, Rejection, Scheduler};
 use crate::spec::job::REDUCERS;
-use crate::spec::options::{MAX_ATTEMPTS, PRIORITY, TASK_TIMEOUT_MS};
+use crate::spec::limits::{MAX_ATTEMPTS, PRIORITY, SUBMISSION_ID_BYTES, TASK_TIMEOUT_MS};
 use crate::spec::{JobId, JobOptions, Nonce};
-
-/// Most bytes of a client's request id, which is kept as long as its job.
-const REQUEST_BYTES: RangeInclusive<u64> = 1..=200;
 
 /// Sent by the leader when a client submits. The plan task starts as soon as a slot is free.
 ///
@@ -22,7 +17,7 @@ const REQUEST_BYTES: RangeInclusive<u64> = 1..=200;
 pub struct Submit {
     /// Its id, higher than all earlier ones.
     pub job: JobId,
-    /// The client's own id of this request, 1 to 200 bytes. It is known until the job is forgotten.
+    /// The client's own id of this request, within [`SUBMISSION_ID_BYTES`]. It is known until the job is forgotten.
     pub request: String,
     /// The job's name, for people.
     pub name: String,
@@ -48,7 +43,7 @@ impl Submit {
         if let Some(last) = scheduler.last_job.filter(|&last| self.job <= last) {
             return Err(Rejection::JobIdNotNew { job: self.job, last });
         }
-        Field::RequestBytes.check(self.request.len() as u64, REQUEST_BYTES)?;
+        Field::RequestBytes.check(self.request.len() as u64, SUBMISSION_ID_BYTES)?;
         Field::MaxAttempts.check(self.options.max_attempts, MAX_ATTEMPTS)?;
         Field::Priority.check(self.options.priority, PRIORITY)?;
         if let Some(timeout_ms) = self.options.task_timeout_ms {
