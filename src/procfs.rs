@@ -1,8 +1,24 @@
 //! Reads what Linux shows about processes under `/proc`; see proc(5).
 
 use std::fs;
+use std::path::PathBuf;
 
 use rustix::process::{Pid, getpid};
+
+/// The folder of a process. This process is `self`: if `/proc` belongs to an outer PID namespace, its own process id is
+/// that of another process there.
+fn folder(pid: Pid) -> PathBuf {
+    if pid == getpid() {
+        return PathBuf::from("/proc/self");
+    }
+    PathBuf::from(format!("/proc/{}", pid.as_raw_nonzero()))
+}
+
+/// Reads a file about a process as text; `None` if the process is gone. The name of a program may hold any bytes.
+fn read(pid: Pid, file: &str) -> Option<String> {
+    let bytes = fs::read(folder(pid).join(file)).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
 
 /// What `/proc/PID/stat` shows about a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +36,7 @@ pub struct Stat {
 impl Stat {
     /// Reads the facts of a process. Returns `None` if it is gone.
     pub fn read(pid: Pid) -> Option<Self> {
-        parse_stat(&fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?)
+        parse_stat(&read(pid, "stat")?)
     }
 }
 
@@ -52,8 +68,7 @@ impl Status {
 
     /// Reads the facts of a process. If it is gone, all of them are missing.
     pub fn read(pid: Pid) -> Self {
-        let path = format!("/proc/{}/status", pid.as_raw_nonzero());
-        Status(fs::read_to_string(path).unwrap_or_default())
+        Status(read(pid, "status").unwrap_or_default())
     }
 
     /// The mode bits that are removed from the files that it creates.
@@ -82,9 +97,8 @@ impl Status {
     }
 
     fn value(&self, name: &str) -> Option<&str> {
-        let value = |line: &'_ str| line.strip_prefix(name)?.strip_prefix(':').map(str::len);
-        let line = self.0.lines().find(|line| value(line).is_some())?;
-        Some(line[name.len() + 1..].trim())
+        let mut lines = self.0.lines();
+        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
     }
 }
 
@@ -96,19 +110,21 @@ pub fn processes() -> impl Iterator<Item = Pid> {
 
 /// Returns the number of threads of this process, if the system shows them.
 pub fn thread_count() -> Option<usize> {
-    fs::read_dir("/proc/self/task").ok().map(Iterator::count)
+    fs::read_dir(folder(getpid()).join("task")).ok().map(Iterator::count)
 }
 
-/// Whether this kernel lists the children of a process.
+/// Whether the system lists the children of this process.
 pub fn lists_children() -> bool {
-    fs::read("/proc/thread-self/children").is_ok()
+    let threads = fs::read_dir(folder(getpid()).join("task"));
+    let mut threads = threads.into_iter().flatten().flatten();
+    threads.next().is_some_and(|thread| fs::read(thread.path().join("children")).is_ok())
 }
 
 /// Returns the children of all threads of a process; none if the kernel does not list them.
 ///
 /// The list can omit some children while others exit.
 pub fn children(pid: Pid) -> Vec<Pid> {
-    let threads = fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero()));
+    let threads = fs::read_dir(folder(pid).join("task"));
     let threads = threads.into_iter().flatten().flatten();
     let lists = threads.map(|thread| fs::read_to_string(thread.path().join("children")));
     let lists: Vec<String> = lists.flatten().collect();
@@ -118,6 +134,7 @@ pub fn children(pid: Pid) -> Vec<Pid> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader};
     use std::process::{Command, Stdio};
 
     use super::*;
@@ -126,7 +143,9 @@ mod tests {
     fn stat_is_read_behind_any_program_name() {
         let after = "1 12 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0";
         let expected = Stat { is_alive: true, parent: 1, group: 12, began: 4711 };
-        for name in ["sh", "a b", ") S 9 9 ", ")"] {
+        // The system cuts long names, even inside a character.
+        let cut = String::from_utf8_lossy(b"\xd0\xbf\xd0");
+        for name in ["sh", "a b", ") S 9 9 ", ")", &cut] {
             assert_eq!(parse_stat(&format!("5 ({name}) S {after}\n")), Some(expected), "{name}");
         }
         let zombie = parse_stat(&format!("5 (sh) Z {after}\n")).map(|stat| stat.is_alive);
@@ -156,11 +175,27 @@ mod tests {
         let stat = Stat::read(pid).unwrap();
         assert!(stat.is_alive && stat.parent == getpid().as_raw_nonzero().get(), "{stat:?}");
         assert!(stat.began >= Stat::read(getpid()).unwrap().began);
-        assert!(lists_children() && children(getpid()).contains(&pid));
+        assert!(lists_children());
+        // One look can miss a child while others exit.
+        assert!((0..100).any(|_| children(getpid()).contains(&pid)));
         assert!(processes().any(|other| other == pid) && thread_count() >= Some(1));
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(Stat::read(pid), None);
+
+        let mut command = Command::new("sh");
+        // A name that is not UTF-8, as of a program whose long name was cut.
+        let script = "printf '\\320\\277\\320' > /proc/$$/comm; echo; read line";
+        command.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let pid = Pid::from_child(&child);
+        assert!(fs::read_to_string(folder(pid).join("stat")).is_err(), "it is not UTF-8");
+        assert!(Stat::read(pid).is_some_and(|stat| stat.is_alive));
+        assert!(Status::read(pid).umask().is_some());
+        drop(child.stdin.take());
+        child.wait().unwrap();
 
         let own = Status::own();
         assert!(own.umask().is_some_and(|umask| umask <= 0o777), "{own:?}");

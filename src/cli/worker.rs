@@ -66,7 +66,7 @@ fn attempt_memory(memory: Option<u64>, slots: u32) -> Result<u64, Refused> {
         return Ok(each);
     }
     let (given, least) = (size::format(bytes), size::format(ATTEMPT_BYTES_MIN));
-    let enough = size::format(ATTEMPT_BYTES_MIN.saturating_mul(slots.into()));
+    let enough = size::format_least(ATTEMPT_BYTES_MIN.saturating_mul(slots.into()));
     let what = format!(
         "{given} of memory for {} is too little to run any job",
         count(slots.into(), "slot")

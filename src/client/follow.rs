@@ -2,7 +2,7 @@
 
 use crate::rpc::jobs::{JobStatus, Jobs, Tally};
 use crate::rpc::refusal::Refusal;
-use crate::spec::{JobId, JobState};
+use crate::spec::JobId;
 
 /// Calls `seen` with each new status of a job, up to the last one, which is also returned.
 ///
@@ -27,7 +27,7 @@ pub async fn follow<J: Jobs>(
             seen(&status);
             last = Some(status.clone());
         }
-        if matches!(status.state, JobState::Succeeded | JobState::Failed | JobState::Cancelled) {
+        if status.state.is_terminal() {
             return Ok(status);
         }
     }
@@ -55,6 +55,7 @@ fn keep_shares(last: &JobStatus, status: &mut JobStatus) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::JobState;
 
     fn status(maps: (u32, f64), reduces: (u32, f64), progress: f64) -> JobStatus {
         let tally =

@@ -349,13 +349,13 @@ async fn start<M: Machine>(
     let evidence = Arc::new(Evidence::new(identity.node, own, last_entry, ending));
     if let Some((newest, body)) = &newest {
         growth.begin_anew(body.len());
-        let file = folder.join(&newest.file);
+        let file = folder.join(SNAPSHOTS).join(&newest.file);
         let index = last.unwrap_or_default().index;
         let rest = digests.load(index, body);
         let rest = rest.and_then(|rest| evidence.load(last, rest));
         let state = rest.and_then(|rest| roll.load(&newest.meta.last_membership, rest));
         let loaded = state.and_then(|state| machine.load(index, state));
-        loaded.map_err(|error| unreadable(&file, "its content".into(), error))?;
+        loaded.map_err(|error| unreadable(&file, "the state in it".into(), error))?;
     }
     growth.bytes.store(found.bytes, Ordering::Relaxed);
     let (under, on_fatal) = (options.disk.clone(), Arc::clone(&options.on_fatal));

@@ -112,13 +112,13 @@ impl Group {
             // The entry is in a snapshot, and terms only rise.
             None => theirs.leader_id > applied.leader_id,
         };
-        let (index, term) = (theirs.index, theirs.leader_id.term);
+        let (index, leader) = (theirs.index, theirs.leader_id);
         differs.then(|| {
             let here = match ours {
-                Some(ours) => format!("term {}", ours.leader_id.term),
-                None => format!("at most term {}", applied.leader_id.term),
+                Some(ours) => format!("from leader {}", ours.leader_id),
+                None => format!("from leader {} or an earlier one", applied.leader_id),
             };
-            format!("entry {index} has term {term} in the leader's log, but {here} here")
+            format!("entry {index} is from leader {leader} in the leader's log, but {here} here")
         })
     }
 

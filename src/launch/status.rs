@@ -7,6 +7,7 @@ use crate::procfs::Status;
 /// The usual umask: only the owner may write.
 const USUAL: u32 = 0o022;
 
+/// Read once: a program that changes its umask between two runs gives both the first one.
 fn status() -> &'static Status {
     static STATUS: OnceLock<Status> = OnceLock::new();
     STATUS.get_or_init(Status::own)

@@ -9,14 +9,14 @@ use super::flags::Form;
 use super::message::count;
 use crate::embedded::{Outcome, Phase, Prepared, Progress};
 use crate::job::By;
-use crate::spec::{Counters, InputNotes, JobSpec, Repeat, manifest, size};
+use crate::spec::{Counters, InputNotes, JobSpec, JobState, Repeat, manifest, size};
 use crate::task::{GROUP, MAP_INPUT_RECORDS, MAP_OUTPUT_BYTES, MAP_OUTPUT_RECORDS, PartDone};
 
 /// Facts about a run. Times are in seconds. Keys may be added, but are never renamed.
 #[derive(Debug, Serialize)]
 struct Summary<'s> {
     job: &'s str,
-    state: &'static str,
+    state: JobState,
     seconds: f64,
     phases: Vec<Timed>,
     input: InputRead,
@@ -109,7 +109,7 @@ pub(super) fn render(
     let (skipped, reached_again) = notes_json(&prepared.notes);
     let summary = Summary {
         job: &spec.name,
-        state: "succeeded",
+        state: JobState::Succeeded,
         seconds: times.whole.as_secs_f64(),
         phases: outcome
             .phases

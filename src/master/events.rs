@@ -15,8 +15,8 @@ use crate::spec::{
 
 /// Most events that are kept. A client that has missed more must reload everything.
 const REMEMBERED_MAX: usize = 16_384;
-/// Counts of ended attempts, by outcome.
-const STATES: usize = 5;
+/// Number of states of an attempt. Ended attempts are counted by their last state.
+const STATES: usize = AttemptState::ALL.len();
 
 /// The id of an event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -24,6 +24,7 @@ use crate::spec::{
     AttemptId, AttemptState, Cause, Counters, Failure, JobId, JobOptions, JobState, Location,
     Nonce, TaskId, TaskKind, Volume, WorkerId,
 };
+pub use failing::SAME_RECORD;
 pub use sizes::{Partition, Sizes};
 
 /// Share of the maps, in percent, that must be done before reduces may start to fetch.

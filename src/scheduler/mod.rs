@@ -79,7 +79,7 @@ pub use command::{
 pub use effect::Effect;
 pub use exclusion::{Exclusion, Trouble};
 pub use failures::{FAILURES_KEPT, Failed};
-pub use job::{Blame, Job, Partition, SLOW_START_PERCENT, Sizes};
+pub use job::{Blame, Job, Partition, SAME_RECORD, SLOW_START_PERCENT, Sizes};
 pub use locations::{Cursor, Moved, Output};
 pub use queries::{Orders, WorkerView};
 pub use reason::Reason;

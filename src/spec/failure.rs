@@ -115,7 +115,7 @@ pub enum About {
     BadInput,
     /// Something else exists at the output's place, so no commit can ever publish there.
     OutputTaken,
-    /// The staged output is damaged or contradicts itself, so no commit can ever publish it.
+    /// The staged output is damaged, contradicts itself or has too many parts, so no commit can ever publish it.
     StagedDamaged,
     /// The commit does not find the staged output: it was removed, or its file system is not mounted there.
     StagedMissing,

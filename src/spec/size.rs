@@ -73,6 +73,15 @@ pub fn format(bytes: u64) -> String {
     if tenth == 0 { format!("{whole}{name}") } else { format!("{whole}.{tenth}{name}") }
 }
 
+/// Formats the least number of bytes that suffices: as [`format`], but rounded up, so that the shown size suffices too.
+pub fn format_least(bytes: u64) -> String {
+    let unit = UNITS[..BINARY_UNITS].iter().find(|(_, factor)| bytes >= *factor);
+    let Some(&(name, factor)) = unit else { return format!("{bytes}B") };
+    let tenths = (u128::from(bytes) * 10).div_ceil(factor.into());
+    let (whole, tenth) = (tenths / 10, tenths % 10);
+    if tenth == 0 { format!("{whole}{name}") } else { format!("{whole}.{tenth}{name}") }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -140,6 +149,20 @@ mod tests {
         fn a_shown_size_is_at_most_a_tenth_of_its_unit_short(bytes: u64) {
             let read = parse(&format(bytes)).unwrap();
             prop_assert!(read <= bytes && bytes - read <= bytes / 10 + 1);
+        }
+    }
+
+    #[test]
+    fn least_sizes_suffice() {
+        for (bytes, shown) in [
+            (0, "0B"),
+            (1023, "1023B"),
+            (1152 << 20, "1.2GiB"),
+            (1500 << 20, "1.5GiB"),
+            (1 << 30, "1GiB"),
+        ] {
+            assert_eq!(format_least(bytes), shown);
+            assert!(parse(&format_least(bytes)).unwrap() >= bytes, "{shown}");
         }
     }
 }

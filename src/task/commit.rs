@@ -61,7 +61,7 @@ fn json_within(manifest: &Manifest, bytes_max: u64) -> Result<Vec<u8>, Failure> 
             "the output has too many parts: {} parts and the counters make a manifest of {}, but \
              the limit is {}\nhint: use fewer reducers, larger splits or fewer side outputs",
             manifest.parts.len(),
-            size::format(json.len() as u64),
+            size::format_least(json.len() as u64),
             size::format(bytes_max)
         );
         return Err(Failure::new(Cause::UserError, message));

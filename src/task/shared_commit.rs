@@ -61,7 +61,7 @@ impl Winners<'_> {
 ///
 /// | about | examples | consequence |
 /// |---|---|---|
-/// | `BadInput`, `OutputTaken`, `StagedDamaged` | too many bad records; a file at the output's path; a list that cannot be decoded, a part of another size or name | the job fails |
+/// | `BadInput`, `OutputTaken`, `StagedDamaged` | too many bad records; a file at the output's path; a list that cannot be decoded, a part of another size or name, more parts than a manifest can list | the job fails |
 /// | `StagedMissing` | the staging folder, a list or a part is gone | retried a limited number of times, since a file system may be mounted again |
 /// | anything else | a full disk, a quota, permissions, a folder that is mounted read-only | retried until it works, or a user kills the job: the output is complete and waits |
 pub fn commit_shared(

@@ -19,7 +19,7 @@ const ROOT: &str = "/api/v1";
 pub(super) async fn jobs(State(web): State<Web>, RawQuery(query): RawQuery) -> Answer {
     let query = Query::read(query.as_deref(), &["after", "limit", "state"])?;
     let (after, limit) = (query.get("after")?.unwrap_or(JobId(0)), query.limit()?);
-    let state: Option<JobState> = query.get("state")?;
+    let state: Option<JobState> = query.get::<String>("state")?.as_deref().map(id).transpose()?;
     let jobs = web.master.jobs_page(JobsPage { after, limit: limit + 1, state }).await?;
     let (jobs, has_next) = cut(jobs, limit);
     let next = jobs.last().filter(|_| has_next).map(|last| {

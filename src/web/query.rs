@@ -52,7 +52,7 @@ impl<'q> Query<'q> {
     }
 }
 
-/// Parses an id from a part of the path.
+/// Parses an id or a state. The error names what is accepted.
 pub(super) fn id<T: FromStr<Err = impl ToString>>(text: &str) -> Result<T, Fault> {
     text.parse().map_err(|error: T::Err| Fault::invalid(error.to_string()))
 }

@@ -48,7 +48,8 @@ struct Entry {
 /// The file of one try to fetch an artifact. It is removed on drop unless it was kept.
 ///
 /// No two tries share a file: if an attempt is stopped or a try is given up, blocking work on its file continues in the
-/// background, and must not change the file of the next try.
+/// background, and must not change the file of the next try. An empty file that such work creates late stays until the
+/// worker starts again.
 struct Partial(PathBuf);
 
 impl Drop for Partial {

@@ -24,6 +24,7 @@ use crate::rpc::jobs::Jobs;
 use crate::rpc::masters::{Masters as _, Role};
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{Location, escape};
+use crate::storage;
 use crate::web::PORT_ABOVE;
 
 /// Number of ports that are tried, for masters and for their web pages.
@@ -159,31 +160,15 @@ impl Masters<'_> {
     fn addresses(&self) -> Result<Vec<String>, Refused> {
         let file = self.folder.join(ADDRESSES);
         let shown = Location::from(&file);
-        if let Ok(text) = fs::read_to_string(&file) {
-            let kept: Vec<String> = text.lines().map(String::from).collect();
-            if let Some(other) = kept.iter().find(|it| parse(it).is_err()) {
-                return Err(Refused::usage(format!(
-                    "the file of the masters' addresses has a line that is not an address: \
-                     `{}`: {shown}\nhint: name another folder with --data DIR",
-                    escape(other.as_bytes(), TEXT_CHARS_MAX)
+        match fs::read_to_string(&file) {
+            Ok(text) => return self.kept(&text, &shown),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                return Err(Refused::failed(format!(
+                    "cannot read the file of the masters' addresses: {error}: {shown}\nhint: {}",
+                    storage::hint(&error)
                 )));
             }
-            if kept.is_empty() {
-                return Err(Refused::usage(format!(
-                    "the file of the masters' addresses is empty: {shown}\nhint: name another \
-                     folder with --data DIR"
-                )));
-            }
-            if kept.len() != self.count as usize {
-                return Err(Refused::usage(format!(
-                    "the folder belongs to a cluster with another number of masters ({}, at {}): \
-                     {shown}\nhint: give --masters {}, or another --data DIR",
-                    kept.len(),
-                    kept.join(", "),
-                    kept.len()
-                )));
-            }
-            return Ok(kept);
         }
         let addresses = free_addresses(PORT, self.count)?;
         if self.count > 1 {
@@ -195,6 +180,34 @@ impl Masters<'_> {
             })?;
         }
         Ok(addresses)
+    }
+
+    /// Checks the saved addresses.
+    fn kept(&self, text: &str, shown: &Location) -> Result<Vec<String>, Refused> {
+        let kept: Vec<String> = text.lines().map(String::from).collect();
+        if let Some(other) = kept.iter().find(|it| parse(it).is_err()) {
+            return Err(Refused::usage(format!(
+                "the file of the masters' addresses has a line that is not an address: \
+                 `{}`: {shown}\nhint: name another folder with --data DIR",
+                escape(other.as_bytes(), TEXT_CHARS_MAX)
+            )));
+        }
+        if kept.is_empty() {
+            return Err(Refused::usage(format!(
+                "the file of the masters' addresses is empty: {shown}\nhint: name another \
+                 folder with --data DIR"
+            )));
+        }
+        if kept.len() != self.count as usize {
+            return Err(Refused::usage(format!(
+                "the folder belongs to a cluster with another number of masters ({}, at {}): \
+                 {shown}\nhint: give --masters {}, or another --data DIR",
+                kept.len(),
+                kept.join(", "),
+                kept.len()
+            )));
+        }
+        Ok(kept)
     }
 }
 

@@ -68,7 +68,7 @@ pub(super) struct Progress {
     /// Whether notes are suppressed, so that only errors are shown.
     is_quiet: bool,
     last: String,
-    /// JobState and step of the last plain line.
+    /// State and step of the last plain line.
     last_step: Option<(JobState, u64)>,
 }
 

@@ -4,7 +4,7 @@ use super::advice::{advice, kind};
 use super::{State, begin, text};
 use crate::clock::{rfc3339, rfc3339_ms};
 use crate::rpc::why::{BadRecord, Kind, Tried, Why};
-use crate::scheduler::{Attempt, Blame, Failed, Job, LOST_WORKERS_MAX, Task};
+use crate::scheduler::{Attempt, Blame, Failed, Job, LOST_WORKERS_MAX, SAME_RECORD, Task};
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{
     AttemptId, AttemptState, Cause, Failure, JobState, TaskId, TaskKind, escape, escape_what,
@@ -76,7 +76,7 @@ fn paragraph(state: &State, job: &Job, blame: &Blame, why: &Why) -> String {
             let at = job.finished_ms().map(rfc3339).unwrap_or_default();
             (format!("failed at {at}"), "")
         }
-        _ => ("cannot be published yet".into(), "The commit is retried until it succeeds."),
+        _ => ("cannot be published yet".into(), "The commit is retried."),
     };
     let what = what(why.kind, failure);
     let mut sentences = vec![format!("{} {} {how}: {what}.", job.id(), why.name), next.to_string()];
@@ -166,7 +166,7 @@ fn ended(attempt: &Attempt) -> String {
 fn limit(job: &Job, failure: &Failure) -> String {
     match failure.cause {
         Cause::UserError | Cause::Panic | Cause::Exit | Cause::Signal | Cause::Timeout
-            if !failure.details.iter().any(|line| line.contains("is not retried")) =>
+            if !failure.details.iter().any(|line| line == SAME_RECORD) =>
         {
             format!(" (--max-attempts {})", job.options().max_attempts)
         }

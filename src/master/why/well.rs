@@ -41,7 +41,7 @@ pub(super) fn well(state: &State, job: &Job, cluster: &str) -> Why {
             summary: format!("{who} is {reason}."),
             suggestion: format!(
                 "start a worker that gives each slot at least {} of memory (gristmill worker --memory SIZE --slots N), or kill the job and submit it with --memory {} or less",
-                size::format(demanded_bytes),
+                size::format_least(demanded_bytes),
                 size::format(most_bytes)
             ),
             ..why

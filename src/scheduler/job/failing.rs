@@ -8,6 +8,9 @@ use crate::scheduler::exclusion::Trouble;
 use crate::scheduler::failures::Failed;
 use crate::spec::{Failure, TaskId, TaskKind, WorkerId};
 
+/// A detail of the second failure at one record.
+pub const SAME_RECORD: &str = "the same record has failed twice, so the task is not retried";
+
 impl Job {
     /// Records a failure, and returns whether the job fails.
     ///
@@ -22,8 +25,7 @@ impl Job {
         let is_same_record =
             ledger.blames_record() && self.fails_again_at_record(task, &blame.failure);
         if is_same_record {
-            let detail = "the same record has failed twice, so the task is not retried";
-            blame.failure.details.push(detail.to_string());
+            blame.failure.details.push(SAME_RECORD.to_string());
         }
         let is_fatal = deterministic || is_spent || is_same_record;
         if is_fatal || !matches!(ledger, Ledger::Worker | Ledger::Refetch) {
