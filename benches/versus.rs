@@ -1,5 +1,4 @@
-//! Compares the run times and memory of commands, each run as a separate process. All published figures come from this
-//! benchmark.
+//! Compares the run times and memory of commands, each run as a separate process. The README's comparison with other programs comes from this benchmark.
 //!
 //! ```text
 //! cargo bench --bench versus -- [-n RUNS] 'wordcount in.txt -o $OUT' 'wc_tuned in.txt $OUT' ...

@@ -303,7 +303,9 @@ impl Watched {
     async fn interrupted(&self, interrupts: &mut Signal) -> Result<u8, Refused> {
         let Self { job, flag, .. } = self;
         say(&format!(
-            "\ndetached; {job} continues: press Ctrl-C again or run `gristmill kill{flag} {job}` to kill it, or run `gristmill watch{flag} {job}` to follow it\n"
+            "\ndetached; {job} continues. To kill it, press Ctrl-C again within {} s, or run `gristmill \
+             kill{flag} {job}`. To follow it, run `gristmill watch{flag} {job}`\n",
+            SECOND_WITHIN.as_secs()
         ));
         if tokio::time::timeout(SECOND_WITHIN, interrupts.recv()).await.is_err() {
             return Ok(exit::INTERRUPTED);

@@ -375,7 +375,7 @@ impl Group {
             let replication = now.replication.as_ref();
             replication.and_then(|all| *all.get(&node)?) >= added
         });
-        let stopped = |_| ProposeError::Stopped { why: "this master is stopping".to_string() };
+        let stopped = |_| ProposeError::Stopped { why: "its Raft task has ended".to_string() };
         caught_up.await.map(drop).map_err(stopped)
     }
 }

@@ -26,8 +26,10 @@ pub struct Repeat {
     pub first: Location,
 }
 
-/// Maximum number of repeats that the notes name.
-pub const REPEATS_MAX: usize = 5;
+/// Maximum number of repeats that a sentence names.
+const REPEATS_SHOWN: usize = 5;
+/// Maximum number of repeats that the notes hold: one more, which tells whether a sentence leaves some out.
+pub const REPEATS_MAX: usize = REPEATS_SHOWN + 1;
 
 impl InputNotes {
     /// Returns the notes as sentences without a full stop, one for each kind; empty if there is nothing to report.
@@ -45,8 +47,9 @@ impl InputNotes {
             sentences.push(format!("skipped {number} special file{end} (pipe, socket or device)"));
         }
         if self.repeated > 0 {
-            let shown: Vec<String> = self.repeats.iter().map(Repeat::sentence).collect();
-            let more = if self.repeats.len() < REPEATS_MAX { "" } else { "; …" };
+            let shown = self.repeats.iter().take(REPEATS_SHOWN).map(Repeat::sentence);
+            let shown: Vec<String> = shown.collect();
+            let more = if self.repeats.len() > REPEATS_SHOWN { "; …" } else { "" };
             let paths = match self.repeated {
                 1 => "1 repeated path to a file".into(),
                 number => format!("{number} repeated paths to files"),

@@ -51,7 +51,8 @@ impl<T: Serialize + ?Sized> Writes<T> for Seq {
         value::encode_into(record, &mut self.record).map_err(|error| refuse(error.to_string()))?;
         let length = self.record.len();
         if length + LENGTH_BYTES > RECORD_BYTES_MAX {
-            let problem = format!("its {length} bytes exceed the limit of {RECORD_BYTES_MAX}");
+            let most = RECORD_BYTES_MAX - LENGTH_BYTES;
+            let problem = format!("the record has {length} bytes, but the limit is {most}");
             return Err(refuse(problem));
         }
         if self.block.len() + LENGTH_BYTES + length > BLOCK_BYTES {

@@ -238,7 +238,7 @@ fn links_that_multiply_folders_are_walked_in_little_time() {
         }
     }
     let listing = list_of(root.path(), &["29"]).unwrap();
-    assert_eq!((listing.files.len(), listing.notes.repeats.len()), (1, 5));
+    assert_eq!((listing.files.len(), listing.notes.repeats.len()), (1, 6));
 }
 
 #[test]
