@@ -134,7 +134,7 @@ fn replayed_reduce_fetches_outputs_or_makes_them() -> Result {
 
     let fetched = replay(&fleet, &[&reduce])?;
     assert_eq!(fetched.code, Some(0), "{}", fetched.stderr);
-    assert!(fetched.stderr.contains(" bytes fetched)\n"), "{}", fetched.stderr);
+    assert!(fetched.stderr.contains(" fetched ("), "{}", fetched.stderr);
     assert!(fetched.stderr.contains(&format!("{reduce}#1 succeeded here\n")), "{}", fetched.stderr);
     assert!(counted(&fetched).iter().any(|line| line.contains("reduce_input_groups")));
 

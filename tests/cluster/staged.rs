@@ -50,7 +50,7 @@ fn check_fails(is_meant: fn(&str) -> bool, said: &str) -> Result {
     let report = odd.watch(&fleet, &job)?;
     let stderr = &report.ended.stderr;
     assert_eq!(report.ended.code, Some(1), "{stderr}");
-    assert!(stderr.contains(said) && stderr.contains("\nhint: check that disk"), "{stderr}");
+    assert!(stderr.contains(said) && stderr.contains("\nhint: check the disk"), "{stderr}");
     let commits = report.attempts.all(|attempt| attempt.kind == "commit");
     assert_eq!(commits.len(), 1, "another commit would read the same: {commits:?}");
     assert_eq!(fleet.json(&["why", &job])?["kind"], "disk");
