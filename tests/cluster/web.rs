@@ -255,8 +255,12 @@ fn other_sites_cannot_ask_through_a_users_browser() -> Result {
         ("Host: localhost\r\nOrigin: http://evil.example", 403, "evil.example"),
         ("Host: localhost\r\nOrigin: null", 403, "null"),
         ("Host: localhost\r\nOrigin: https://localhost", 403, "https://localhost"),
-        ("Host: localhost\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors", 403, "site"),
-        ("Host: localhost\r\nSec-Fetch-Site: same-site", 403, "site"),
+        (
+            "Host: localhost\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors",
+            403,
+            "is not `same-origin`",
+        ),
+        ("Host: localhost\r\nSec-Fetch-Site: same-site", 403, "is not `same-origin`"),
         ("Host: localhost\r\nContent-Length: 3", 413, "the request has a body"),
         ("Host: localhost\r\nTransfer-Encoding: chunked", 413, "the request has a body"),
     ] {

@@ -273,7 +273,7 @@ fn of_code() -> Vec<Row> {
 fn of_the_cluster() -> Vec<Row> {
     let missing = ["input does not exist: $DIR/gone.txt"];
     let skew = ["uses version ", "this worker uses version"];
-    let other = ["map is not deterministic: $JOB/m", "3 of 4 reduces have already used"];
+    let other = ["map is not deterministic: $JOB/m", "already used by 3 of 4 reduces"];
     let blocked = ["of an unfinished task was in ", ": failed to fetch ", " at 127.0.0.9:"];
     let full = ["o space left", "/jobs/"];
     let lost = ["waits: there are no workers. w", " was lost at ", "together with $JOB/m0#1."];

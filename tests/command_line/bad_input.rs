@@ -16,12 +16,17 @@ const ROWS: &[Row] = &[
     ("", "wordcount in.txt --memory 1GB --memory 2GB", 2, &["--memory", "given more than once"]),
     ("", "wordcount in.txt --memory", 2, &["--memory", "needs a value"]),
     ("", "wordcount in.txt --memory 1000", 2, &["`1000` has no unit", "256MiB"]),
-    ("", "wordcount in.txt --memory 0", 2, &["`0` has no unit", "write 16MiB to 16TiB"]),
+    (
+        "",
+        "wordcount in.txt --memory 0",
+        2,
+        &["`0` has no unit", "write a size from 16MiB to 16TiB"],
+    ),
     (
         "",
         "wordcount in.txt --memory 10G",
         2,
-        &["`10G` has an unknown unit", "write 16MiB to 16TiB"],
+        &["`10G` has an unknown unit", "write a size from 16MiB to 16TiB"],
     ),
     (
         "",
@@ -103,7 +108,7 @@ const ROWS: &[Row] = &[
     ("", "wordcount s3://b/k", 2, &["input is a URL", "s3://b/k"]),
     ("", "wordcount file:///etc/passwd", 2, &["input is a URL", "without file://"]),
     ("", "wordcount in.txt -o s3://b/out", 2, &["output is a URL", "s3://b/out"]),
-    ("", "wordcount '*.none'", 2, &["matches none", "*.none"]),
+    ("", "wordcount '*.none'", 2, &["matches no file", "*.none"]),
     ("", "wordcount - in.txt", 2, &["standard input", "the only input"]),
     ("mkfifo pipe", "wordcount pipe", 2, &["a pipe", "pipe"]),
     ("", "wordcount /dev/zero", 2, &["a device", "/dev/zero"]),

@@ -96,6 +96,6 @@ async fn executors_that_keep_dying_fail_the_job_and_leave_its_output_open() {
         let (failed, status) = commits_that_fail(Failure::new(cause, "gone"), MANY).await;
         assert_eq!((failed, status.state), (COMMIT_DEATHS_MAX, JobState::Failed), "{cause}");
         let told = status.failure.unwrap().1.details.join("; ");
-        assert!(told.contains("`gristmill verify` shows"), "{told}");
+        assert!(told.contains("run `gristmill verify`"), "{told}");
     }
 }
