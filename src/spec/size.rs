@@ -73,7 +73,7 @@ pub fn format(bytes: u64) -> String {
     if tenth == 0 { format!("{whole}{name}") } else { format!("{whole}.{tenth}{name}") }
 }
 
-/// Formats the least number of bytes that suffices: as [`format`], but rounded up, so that the shown size suffices too.
+/// Formats the least number of bytes that suffices: as [`format()`], but rounded up, so that the shown size suffices too.
 pub fn format_least(bytes: u64) -> String {
     let unit = UNITS[..BINARY_UNITS].iter().find(|(_, factor)| bytes >= *factor);
     let Some(&(name, factor)) = unit else { return format!("{bytes}B") };
