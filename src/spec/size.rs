@@ -67,17 +67,19 @@ fn bytes(whole: &str, fraction: &str, factor: u64) -> Option<u64> {
 /// Formats a number of bytes for people, in the largest binary unit that fits, with at most one decimal (cut, not
 /// rounded).
 pub fn format(bytes: u64) -> String {
-    let unit = UNITS[..BINARY_UNITS].iter().find(|(_, factor)| bytes >= *factor);
-    let Some(&(name, factor)) = unit else { return format!("{bytes}B") };
-    let (whole, tenth) = (bytes / factor, u128::from(bytes % factor) * 10 / u128::from(factor));
-    if tenth == 0 { format!("{whole}{name}") } else { format!("{whole}.{tenth}{name}") }
+    in_tenths(bytes, |tenths, factor| tenths / factor)
 }
 
 /// Formats the least number of bytes that suffices: as [`format()`], but rounded up, so that the shown size suffices too.
 pub fn format_least(bytes: u64) -> String {
+    in_tenths(bytes, u128::div_ceil)
+}
+
+/// Formats a number of bytes in tenths of the largest binary unit that fits, divided in this way.
+fn in_tenths(bytes: u64, divide: fn(u128, u128) -> u128) -> String {
     let unit = UNITS[..BINARY_UNITS].iter().find(|(_, factor)| bytes >= *factor);
     let Some(&(name, factor)) = unit else { return format!("{bytes}B") };
-    let tenths = (u128::from(bytes) * 10).div_ceil(factor.into());
+    let tenths = divide(u128::from(bytes) * 10, factor.into());
     let (whole, tenth) = (tenths / 10, tenths % 10);
     if tenth == 0 { format!("{whole}{name}") } else { format!("{whole}.{tenth}{name}") }
 }

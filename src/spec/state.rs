@@ -182,4 +182,25 @@ mod tests {
             format!("`\\x1b[2J` is not the state of a task; expected one of: {names}")
         );
     }
+
+    /// Masters store these numbers, so they must never change.
+    #[test]
+    fn stored_states_keep_their_numbers() {
+        let number = |bytes: Vec<u8>| u32::from_le_bytes(bytes.try_into().unwrap());
+        for (expected, state) in (0..).zip(JobState::ALL) {
+            assert_eq!(number(bincode::serialize(state).unwrap()), expected, "{state}");
+        }
+        for (expected, state) in (0..).zip(AttemptState::ALL) {
+            assert_eq!(number(bincode::serialize(state).unwrap()), expected, "{state}");
+        }
+        assert_eq!((JobState::Cancelled as u32, AttemptState::Lost as u32), (7, 4));
+    }
+
+    #[test]
+    fn ended_jobs_and_gone_workers_are_told_from_others() {
+        let ended = JobState::ALL.iter().filter(|state| state.is_terminal());
+        assert!(ended.eq(&[JobState::Succeeded, JobState::Failed, JobState::Cancelled]));
+        let gone = WorkerState::ALL.iter().filter(|state| state.is_gone());
+        assert!(gone.eq(&[WorkerState::Left, WorkerState::Lost]));
+    }
 }
