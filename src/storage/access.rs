@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown};
 use std::path::Path;
 
-use rustix::fs::{XattrFlags, getxattr, setxattr};
+use rustix::fs::{XattrFlags, getxattr, listxattr_query, setxattr};
 
 /// Permissions that the owner needs while the folder is moved.
 const OWNER_BITS: u32 = 0o700;
@@ -37,15 +37,17 @@ impl Access {
         if !facts.is_dir() {
             return Ok(None);
         }
-        let acls = ACLS.into_iter().filter_map(|name| acl(path, name).map(|acl| (name, acl)));
         let mode = facts.mode() & MODE_BITS;
-        Ok(Some(Self { mode, uid: facts.uid(), gid: facts.gid(), acls: acls.collect() }))
+        Ok(Some(Self { mode, uid: facts.uid(), gid: facts.gid(), acls: acls(path) }))
     }
 
-    /// Applies the rights to our new `folder`, as far as this user is permitted to. The owner can still move the folder
+    /// Applies the rights to our new `folder`, if it exists, as far as this user is permitted to. The owner can still move the folder
     /// afterwards. Files in it get the group that they would have if they had been created there.
     pub(super) fn give(&mut self, folder: &Path) -> io::Result<()> {
-        let own = fs::symlink_metadata(folder)?;
+        let own = match fs::symlink_metadata(folder) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+            facts => facts?,
+        };
         if own.uid() != self.uid {
             // Only a privileged user may give files away; for other users the new folder stays their own.
             let _given_or_own = chown(folder, Some(self.uid), None);
@@ -58,7 +60,11 @@ impl Access {
         if self.mode & SETGID_BIT != 0 {
             give_group(folder, self.gid)?;
         }
-        fs::set_permissions(folder, Permissions::from_mode(self.mode | OWNER_BITS))?;
+        // A change of owner or group may have cleared bits of the mode.
+        let is_moved = (own.uid(), own.gid()) != (self.uid, self.gid);
+        if is_moved || own.mode() & MODE_BITS != self.mode | OWNER_BITS {
+            fs::set_permissions(folder, Permissions::from_mode(self.mode | OWNER_BITS))?;
+        }
         for (name, acl) in &self.acls {
             setxattr(folder, *name, acl, XattrFlags::empty())?;
         }
@@ -72,6 +78,14 @@ impl Access {
         }
         fs::set_permissions(folder, Permissions::from_mode(self.mode))
     }
+}
+
+fn acls(path: &Path) -> Vec<(&'static str, Vec<u8>)> {
+    // Most folders have no attributes, and one call shows that.
+    if listxattr_query(path) == Ok(0) {
+        return Vec::new();
+    }
+    ACLS.into_iter().filter_map(|name| acl(path, name).map(|acl| (name, acl))).collect()
 }
 
 fn acl(path: &Path, name: &str) -> Option<Vec<u8>> {

@@ -165,17 +165,12 @@ pub(super) fn state(out: &Path) -> std::io::Result<State> {
         Ok(facts) if !facts.is_dir() => return Ok(State::NotFolder),
         Ok(_) => {}
     }
-    let holds = contents::all(out)?;
-    if holds.is_empty() {
-        return Ok(State::Empty);
+    if let Some(manifest) = marks::manifest(out) {
+        let others = contents::others(out, &manifest)?;
+        return Ok(State::Ours { manifest: Box::new(manifest), others });
     }
-    Ok(match marks::manifest(out) {
-        Some(manifest) => {
-            let others = contents::others(out, &manifest)?;
-            State::Ours { manifest: Box::new(manifest), others }
-        }
-        None => State::Foreign { holds },
-    })
+    let holds = contents::all(out)?;
+    Ok(if holds.is_empty() { State::Empty } else { State::Foreign { holds } })
 }
 
 /// Whether a file system is mounted at `path`; false if the kernel cannot tell. Then only the rename finds out.

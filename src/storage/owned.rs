@@ -176,8 +176,10 @@ pub(super) fn sweep_left(parent: &Path, prefix: &OsStr, own: Option<&Path>, out:
     for entry in entries.flatten() {
         let Some(sibling) = sibling(&entry.file_name(), prefix) else { continue };
         let path = entry.path();
-        let is_users = entry.metadata().is_ok_and(|facts| facts.is_dir() && facts.uid() == user);
-        if own == Some(path.as_path()) || !is_users {
+        if own == Some(path.as_path()) {
+            continue;
+        }
+        if !entry.metadata().is_ok_and(|facts| facts.is_dir() && facts.uid() == user) {
             continue;
         }
         // Ignore a failure: this run does not depend on it, and the next run tries again.

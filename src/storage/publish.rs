@@ -66,9 +66,7 @@ pub(super) fn replace(
     manifest: &[u8],
 ) -> Result<(), Error> {
     let kept = Access::of(out).and_then(|mut access| {
-        if let Some(access) = &mut access
-            && output.is_dir()
-        {
+        if let Some(access) = &mut access {
             access.give(output)?;
         }
         Ok(access)
