@@ -4,12 +4,14 @@ use std::error::Error as StdError;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::frame::{Done, Run, SegmentRef, Work};
+use crate::frame::{Done, Run, Work};
 use crate::job::{Job, Partition};
 use crate::record::block::Codec;
 use crate::record::hash;
-use crate::shuffle::{ReadProgress, SegmentInfo, SegmentPlace};
-use crate::spec::{AttemptId, Cause, Counters, Failure, FileRange, Split, TaskId, Usage, Volume};
+use crate::shuffle::ReadProgress;
+use crate::spec::{
+    AttemptId, Cause, Counters, Failure, FileRange, SegmentRef, Split, TaskId, Usage, Volume,
+};
 use crate::storage::{SharedStaging, StagingOptions};
 use crate::task::{
     self, BadRecords, Env, MapDone, MapsDone, More, PartDone, Plan, PlanFile, SpillTo, Trouble,
@@ -151,19 +153,21 @@ impl Attempt<'_> {
         let bad_records = self.bad_records();
         let env = self.env(&staging, &bad_records);
         let job = env.job::<J>(self.id(), plan.reducers())?;
-        let places: Vec<_> = segments.iter().map(|segment| (segment.map, place(segment))).collect();
         let done = task::run_reduce_of_segments(
             &env,
             &job,
             &job.combiner(),
             self.id(),
-            &places,
+            segments,
             self.spill_to(Codec::Lz4),
             self.progress,
         )?;
         task::seal(&staging, self.id(), &done.parts)?;
         let usage = Usage {
-            bytes_in: segments.iter().map(|it| it.raw_bytes).fold(0, u64::saturating_add),
+            bytes_in: segments
+                .iter()
+                .map(|it| it.place.info.raw_bytes)
+                .fold(0, u64::saturating_add),
             records_in: done.records,
             bytes_out: done.parts.iter().map(|part| part.sealed.bytes).sum(),
             records_out: done.parts.iter().map(|part| part.records).sum(),
@@ -266,17 +270,6 @@ fn plan_by<J: Job, P: Partition<J>>(
     files: &[FileRange],
 ) -> Result<Plan, Failure> {
     task::plan::<J, P>(env, job, attempt, files)
-}
-
-fn place(segment: &SegmentRef) -> SegmentPlace {
-    let info = SegmentInfo {
-        offset: segment.offset,
-        stored_bytes: segment.stored_bytes,
-        records: segment.records,
-        raw_bytes: segment.raw_bytes,
-        digest: segment.digest,
-    };
-    SegmentPlace { path: segment.path.clone(), info }
 }
 
 /// Returns the digest of a map-only task's output, from the names, sizes and checksums of its parts.

@@ -31,7 +31,9 @@ pub use connection::Connection;
 pub use error::Error;
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{AttemptId, Counters, Failure, InputNotes, JobSpec, Nonce, Volume, path_bytes};
+use crate::spec::{
+    AttemptId, Counters, Failure, InputNotes, JobSpec, Nonce, SegmentRef, Volume, path_bytes,
+};
 
 /// First argument of a job executable that must serve as an executor.
 pub const EXECUTOR_ARG: &str = "--gristmill=executor";
@@ -42,7 +44,7 @@ pub const DESCRIBE_AGAIN_ARG: &str = "--gristmill=describe-again";
 /// Precedes the frame of a [`Description`], and marks its place after whatever user code has printed.
 pub const DESCRIPTION_MARK: &[u8; 16] = b"\0gristmill/job:\0";
 /// Version of these messages. A job executable and a worker must have the same.
-pub const VERSION: u32 = 11;
+pub const VERSION: u32 = 12;
 /// Longest frame, in bytes. A reduce's list of segments is the longest message.
 pub const FRAME_BYTES_MAX: u32 = 256 << 20;
 
@@ -149,26 +151,6 @@ pub enum Work {
     },
     /// Removes everything that a failed or cancelled job has left in staging.
     Sweep,
-}
-
-/// One partition of one map's output, in a file on this machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SegmentRef {
-    /// The map task's index.
-    pub map: u32,
-    /// The file that holds it: a map's own spill file, or the one to which the worker has fetched it.
-    #[serde(with = "path_bytes")]
-    pub path: PathBuf,
-    /// Offset of its first block.
-    pub offset: u64,
-    /// Stored bytes of its blocks.
-    pub stored_bytes: u64,
-    /// Decoded bytes of its records.
-    pub raw_bytes: u64,
-    /// Number of its records.
-    pub records: u64,
-    /// Digest of its records, checked once they have all been read.
-    pub digest: u64,
 }
 
 /// Result of a successful attempt.

@@ -11,7 +11,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::spec::{
-    Cause, Digest, InputSpec, JobId, Location, RecordRef, SideFileSpec, TaskKind, Volume,
+    Cause, Digest, InputSpec, JobId, Location, RecordRef, SegmentInfo, SegmentPlace, SideFileSpec,
+    TaskKind, Volume,
 };
 
 fn pair() -> (Connection<UnixStream>, Connection<UnixStream>) {
@@ -54,15 +55,9 @@ fn counters() -> Counters {
 
 #[test]
 fn every_message_survives() {
-    let segment = SegmentRef {
-        map: 1,
-        path: not_utf8("/a"),
-        offset: 44,
-        stored_bytes: 5,
-        raw_bytes: 6,
-        records: 7,
-        digest: u64::MAX,
-    };
+    let info =
+        SegmentInfo { offset: 44, stored_bytes: 5, raw_bytes: 6, records: 7, digest: u64::MAX };
+    let segment = SegmentRef { map: 1, place: SegmentPlace { path: not_utf8("/a"), info } };
     let to = [
         ToExecutor::Hello { version: VERSION },
         run(Work::Plan),

@@ -32,7 +32,7 @@ impl<'a> Pieces<'a> {
                         return Err(format!("m{map}#{attempt} arrived, but {}", expected(other)));
                     }
                 }
-                self.open = Some((header.map, header.stored_bytes));
+                self.open = Some((header.map, header.info.stored_bytes));
             }
             FetchPiece::Bytes(bytes) => {
                 let Some((map, left)) = &mut self.open else {
@@ -102,18 +102,11 @@ fn expected(next: Option<&(u32, u32)>) -> String {
 mod tests {
     use super::*;
     use crate::rpc::shuffle::SegmentHeader;
+    use crate::spec::SegmentInfo;
 
     fn segment(map: u32, stored_bytes: u64) -> FetchPiece {
-        let (attempt, crc32c, raw_bytes, records, digest) = (1, 0, 0, 0, 0);
-        FetchPiece::Segment(SegmentHeader {
-            map,
-            attempt,
-            stored_bytes,
-            crc32c,
-            raw_bytes,
-            records,
-            digest,
-        })
+        let info = SegmentInfo { stored_bytes, ..SegmentInfo::default() };
+        FetchPiece::Segment(SegmentHeader { map, attempt: 1, crc32c: 0, info })
     }
 
     fn bytes(count: usize) -> FetchPiece {

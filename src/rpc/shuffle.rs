@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
-use crate::spec::{AttemptId, JobId, Nonce};
+use crate::spec::{AttemptId, JobId, Nonce, SegmentInfo};
 
 /// Most segments of one request.
 pub const SEGMENTS_MAX: usize = 1024;
@@ -68,16 +68,10 @@ pub struct SegmentHeader {
     pub map: u32,
     /// The attempt's number.
     pub attempt: u32,
-    /// Bytes that follow.
-    pub stored_bytes: u64,
-    /// CRC-32C of them.
+    /// CRC-32C of its stored bytes, which follow.
     pub crc32c: u32,
-    /// Bytes of its records, decoded.
-    pub raw_bytes: u64,
-    /// Its records.
-    pub records: u64,
-    /// Digest of its records.
-    pub digest: u64,
+    /// Its contents, and its place in the sender's file.
+    pub info: SegmentInfo,
 }
 
 /// The service of a worker that sends map output.

@@ -6,22 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::merge_plan::next_group;
 use super::progress::Passes;
 use super::{
-    Cursor, Error, Fold, Folded, LoserTree, MergeLimits, ReadProgress, Segment, SegmentInfo,
-    SpillHeader, SpillWriter,
+    Cursor, Error, Fold, Folded, LoserTree, MergeLimits, ReadProgress, Segment, SpillHeader,
+    SpillWriter,
 };
 use crate::crash::crash_point;
+use crate::spec::{SegmentInfo, SegmentPlace};
 
 /// Records between two checks of whether the merge must stop.
 const STOP_CHECK_RECORDS: u64 = 4096;
-
-/// The place of one segment, and its contents.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SegmentPlace {
-    /// The file, which may hold other data too.
-    pub path: PathBuf,
-    /// The segment's place in the file, and its contents.
-    pub info: SegmentInfo,
-}
 
 /// Merges the segments of one partition, a few at a time, until they can be read at once.
 pub struct Gatherer<'g, F> {

@@ -57,7 +57,7 @@ pub use collect::{
 pub use cursor::{Cursor, prefix_of};
 pub use error::Error;
 pub use fold::{Fold, FoldError, Folded, KeepApart, NoFold};
-pub use gather::{Gatherer, SegmentPlace};
+pub use gather::Gatherer;
 pub use group::{Group, GroupLen, Groups};
 pub use loser_tree::LoserTree;
 pub use merge::{MergeLimits, Merged, Merger, Spilled, merged_segments};
@@ -67,6 +67,6 @@ pub use segment::Segment;
 pub use sorted::SortedRun;
 pub use source::Source;
 pub use spill_file::{SpillFile, SpillHeader};
-pub use spill_index::{SegmentInfo, SpillIndex};
+pub use spill_index::SpillIndex;
 pub use spill_writer::SpillWriter;
 pub use table::Table;

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::spill_file::NamedFile;
-use super::{Counter, Cursor, Error, SegmentInfo, progress};
+use super::{Counter, Cursor, Error, progress};
 use crate::record::block::{self, BLOCK_RAW_BYTES, BlockReader, FRAME_HEADER_BYTES};
+use crate::spec::SegmentInfo;
 use crate::storage::open_regular;
 
 /// The fixed part of a segment's memory: the cursor itself, and the state of its digest.

@@ -24,9 +24,10 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::spill_index::ENTRY_BYTES;
-use super::{Counter, Error, Segment, SegmentInfo, SpillIndex};
+use super::spill_index::{ENTRY_BYTES, decode_entry};
+use super::{Counter, Error, Segment, SpillIndex};
 use crate::record::block::Codec;
+use crate::spec::SegmentInfo;
 use crate::storage::open_regular;
 
 /// First bytes of a spill file. The first one never occurs in text.
@@ -115,7 +116,7 @@ impl SpillFile {
         if found != expected {
             return Err(Error::IndexChecksum { path, expected, found });
         }
-        let segments: Vec<_> = entries.as_chunks().0.iter().map(SegmentInfo::decode).collect();
+        let segments: Vec<_> = entries.as_chunks().0.iter().map(decode_entry).collect();
         check_layout(&segments, index_offset, &path)?;
         let index = SpillIndex::new(segments, file_bytes);
         let file = Arc::new(NamedFile { path, file });

@@ -3,6 +3,8 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::spec::SegmentInfo;
+
 /// What one entry takes in a spill file:
 ///
 /// ```text
@@ -12,21 +14,6 @@ use xxhash_rust::xxh3::xxh3_64;
 /// └────────┴──────────────┴─────────┴───────────┴────────┘
 /// ```
 pub(super) const ENTRY_BYTES: usize = 40;
-
-/// The place and contents of one segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SegmentInfo {
-    /// Offset of its first block from the start of the file, in bytes.
-    pub offset: u64,
-    /// Bytes of its blocks, including their frames.
-    pub stored_bytes: u64,
-    /// Number of its records.
-    pub records: u64,
-    /// Bytes of its records before compression, including their lengths.
-    pub raw_bytes: u64,
-    /// XXH3 (64 bits) of its records in order. It does not depend on how the records are stored.
-    pub digest: u64,
-}
 
 /// The segments of one spill file: one for each partition, in order, even if it is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,22 +44,21 @@ impl SpillIndex {
     }
 }
 
-impl SegmentInfo {
-    pub(super) fn encode(&self) -> [u8; ENTRY_BYTES] {
-        let fields = [self.offset, self.stored_bytes, self.records, self.raw_bytes, self.digest];
-        let mut entry = [0; ENTRY_BYTES];
-        for (place, field) in entry.chunks_exact_mut(8).zip(fields) {
-            place.copy_from_slice(&field.to_le_bytes());
-        }
-        entry
+pub(super) fn encode_entry(segment: &SegmentInfo) -> [u8; ENTRY_BYTES] {
+    let SegmentInfo { offset, stored_bytes, records, raw_bytes, digest } = *segment;
+    let mut entry = [0; ENTRY_BYTES];
+    let fields = [offset, stored_bytes, records, raw_bytes, digest];
+    for (place, field) in entry.chunks_exact_mut(8).zip(fields) {
+        place.copy_from_slice(&field.to_le_bytes());
     }
+    entry
+}
 
-    pub(super) fn decode(entry: &[u8; ENTRY_BYTES]) -> Self {
-        let mut fields = [0; ENTRY_BYTES / 8];
-        for (field, place) in fields.iter_mut().zip(entry.as_chunks().0) {
-            *field = u64::from_le_bytes(*place);
-        }
-        let [offset, stored_bytes, records, raw_bytes, digest] = fields;
-        SegmentInfo { offset, stored_bytes, records, raw_bytes, digest }
+pub(super) fn decode_entry(entry: &[u8; ENTRY_BYTES]) -> SegmentInfo {
+    let mut fields = [0; ENTRY_BYTES / 8];
+    for (field, place) in fields.iter_mut().zip(entry.as_chunks().0) {
+        *field = u64::from_le_bytes(*place);
     }
+    let [offset, stored_bytes, records, raw_bytes, digest] = fields;
+    SegmentInfo { offset, stored_bytes, records, raw_bytes, digest }
 }

@@ -5,10 +5,11 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::spill_file::{FOOTER_BYTES, HEADER_BYTES, encode_footer, index_checksum};
-use super::spill_index::ENTRY_BYTES;
-use super::{Error, SegmentInfo, SpillHeader, SpillIndex};
+use super::spill_index::{ENTRY_BYTES, encode_entry};
+use super::{Error, SpillHeader, SpillIndex};
 use crate::crash::crash_point;
 use crate::record::block::{self, BlockWriter};
+use crate::spec::SegmentInfo;
 use crate::storage::create_new_private;
 
 /// Least number of bytes in one write, so that thousands of small segments do not need thousands of writes. Compressed
@@ -103,7 +104,7 @@ impl SpillWriter {
         }
         let index_offset = self.blocks.offset();
         let mut tail = Vec::with_capacity(self.segments.len() * ENTRY_BYTES + FOOTER_BYTES);
-        tail.extend(self.segments.iter().flat_map(SegmentInfo::encode));
+        tail.extend(self.segments.iter().flat_map(encode_entry));
         let checksum = index_checksum(&self.header.encode(), &tail, index_offset);
         tail.extend(encode_footer(index_offset, checksum));
         crash_point!("w04");

@@ -4,8 +4,8 @@ use super::fold::JobFold;
 use super::run::{Env, ReduceDone, run_reduce, shuffle_failure};
 use super::spill_map::SpillTo;
 use crate::job::{Combine, Job};
-use crate::shuffle::{Cursor, Gatherer, MergeLimits, ReadProgress, Segment, SegmentPlace, Source};
-use crate::spec::{AttemptId, Cause, Failure, TaskKind, split_hint};
+use crate::shuffle::{Cursor, Gatherer, MergeLimits, ReadProgress, Segment, Source};
+use crate::spec::{AttemptId, Cause, Failure, SegmentPlace, SegmentRef, TaskKind, split_hint};
 
 /// The share of the memory that merging may use; the rest is for what the author's reduce keeps.
 const MERGE_PORTION: u64 = 4;
@@ -24,7 +24,7 @@ pub fn run_reduce_of_segments<J: Job, C: Combine<J>>(
     job: &J,
     combiner: &C,
     attempt: AttemptId,
-    segments: &[(u32, SegmentPlace)],
+    segments: &[SegmentRef],
     to: SpillTo<'_>,
     progress: &ReadProgress,
 ) -> Result<ReduceDone, Failure> {
@@ -35,7 +35,7 @@ pub fn run_reduce_of_segments<J: Job, C: Combine<J>>(
     let header = to.header(partition, attempt.number, 1);
     let gatherer = Gatherer { header, partition, limits, fold: &fold, stop: env.stop, progress };
     let mut number = 0;
-    let places = segments.iter().map(|(_, place)| place.clone()).collect();
+    let places = segments.iter().map(|segment| segment.place.clone()).collect();
     let opened = gatherer.open(places, || {
         number += 1;
         to.folder.join(format!("gathered.{number}.spill"))
@@ -52,13 +52,13 @@ pub fn run_reduce_of_segments<J: Job, C: Combine<J>>(
 fn blame_segments(
     failure: Failure,
     attempt: AttemptId,
-    segments: &[(u32, SegmentPlace)],
+    segments: &[SegmentRef],
     limits: MergeLimits,
 ) -> Failure {
     if failure.at.is_some() || !matches!(failure.cause, Cause::UserError | Cause::Disk) {
         return failure;
     }
-    let mut damaged = segments.iter().filter_map(|(map, place)| {
+    let mut damaged = segments.iter().filter_map(|SegmentRef { map, place }| {
         let error = read_through(attempt.task.index, place, limits).err()?;
         Some((attempt.task.job.task(TaskKind::Map, *map), error))
     });

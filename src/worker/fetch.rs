@@ -14,11 +14,10 @@ use super::gather::{Gather, Got};
 use super::map_outputs::{Absent, fault};
 use super::{Launcher, Transport, Worker};
 use crate::crash::crash_point;
-use crate::frame::SegmentRef;
 use crate::offload::offload;
 use crate::rpc::shuffle::{FetchRequest, SEGMENTS_MAX};
 use crate::rpc::workers::{CHANGES_MAX, Locate, Located, LostOutput, Order, Workers};
-use crate::spec::{Cause, Failure, TaskKind, WorkerId};
+use crate::spec::{Cause, Failure, SegmentRef, TaskKind, WorkerId};
 
 /// Most requests in flight at once, never two of them to the same worker.
 const REQUESTS_MAX: usize = 8;
@@ -309,9 +308,9 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
             let attempt = self.order.attempt.task.job.task(TaskKind::Map, map).attempt(at.attempt);
             let (is_corrupt, message, tries_max) = match got {
                 Got::Whole(segment) => {
-                    if segment.path != gather.path() {
+                    if segment.place.path != gather.path() {
                         let whose = LostOutput { attempt, worker: at.worker, is_corrupt: false };
-                        self.lent.push((whose, segment.path.clone()));
+                        self.lent.push((whose, segment.place.path.clone()));
                     }
                     self.have.insert(map, segment);
                     continue;

@@ -12,10 +12,9 @@ use tokio::sync::mpsc;
 
 use super::error::{disk_failure, task_failure};
 use super::map_outputs::lend_at;
-use crate::frame::SegmentRef;
 use crate::offload::offload;
 use crate::rpc::shuffle::{FetchPiece, FetchRequest, SegmentHeader, Shuffle};
-use crate::spec::{Failure, Nonce, size};
+use crate::spec::{Failure, Nonce, SegmentInfo, SegmentPlace, SegmentRef, size};
 
 /// A sender that sends less than [`PACE_BYTES_LEAST`] in this time is too slow.
 const PACE_WINDOW: Duration = Duration::from_secs(30);
@@ -68,7 +67,7 @@ impl Gather {
 
     /// Reuses the place of an incomplete segment, unless another segment has begun after it.
     fn give_back(&self, open: &Open) {
-        let (begin, end) = (open.offset, open.offset + open.header.stored_bytes);
+        let (begin, end) = (open.offset, open.offset + open.header.info.stored_bytes);
         let _another_is_behind =
             self.end.compare_exchange(end, begin, Ordering::SeqCst, Ordering::SeqCst);
     }
@@ -176,9 +175,9 @@ impl Arrivals {
         self.drop_open();
         // A segment that was not requested is ignored.
         if self.wanted.get(&header.map) == Some(&header.attempt)
-            && header.stored_bytes <= SEGMENT_BYTES_MAX
+            && header.info.stored_bytes <= SEGMENT_BYTES_MAX
         {
-            let offset = self.gather.end.fetch_add(header.stored_bytes, Ordering::SeqCst);
+            let offset = self.gather.end.fetch_add(header.info.stored_bytes, Ordering::SeqCst);
             self.open = Some(Open { header, offset, arrived: 0, crc32c: 0 });
         }
     }
@@ -198,7 +197,7 @@ impl Arrivals {
         let Some(open) = &mut self.open else { return Ok(()) };
         let at = open.offset + open.arrived;
         open.arrived += bytes.len() as u64;
-        if open.arrived > open.header.stored_bytes {
+        if open.arrived > open.header.info.stored_bytes {
             self.drop_open();
             return Ok(());
         }
@@ -212,19 +211,13 @@ impl Arrivals {
     }
 
     fn close_if_whole(&mut self) {
-        let is_whole = |open: &mut Open| open.arrived == open.header.stored_bytes;
+        let is_whole = |open: &mut Open| open.arrived == open.header.info.stored_bytes;
         let Some(Open { header, offset, crc32c, .. }) = self.open.take_if(is_whole) else { return };
         self.wanted.remove(&header.map);
         let got = if crc32c == header.crc32c {
-            Got::Whole(SegmentRef {
-                map: header.map,
-                path: self.gather.path.clone(),
-                offset,
-                stored_bytes: header.stored_bytes,
-                raw_bytes: header.raw_bytes,
-                records: header.records,
-                digest: header.digest,
-            })
+            let info = SegmentInfo { offset, ..header.info };
+            let place = SegmentPlace { path: self.gather.path.clone(), info };
+            Got::Whole(SegmentRef { map: header.map, place })
         } else {
             let message =
                 format!("it arrived with checksum {crc32c:08x}, not {:08x}", header.crc32c);
@@ -237,7 +230,7 @@ impl Arrivals {
         if let Some(open) = self.open.take() {
             self.gather.give_back(&open);
             self.wanted.remove(&open.header.map);
-            let Open { header: SegmentHeader { stored_bytes, .. }, arrived, .. } = &open;
+            let (stored_bytes, arrived) = (open.header.info.stored_bytes, open.arrived);
             let message = format!("it should have {stored_bytes} bytes, but {arrived} arrived");
             self.got.insert(open.header.map, Got::Unanswered { message });
         }
@@ -286,15 +279,8 @@ mod tests {
     }
 
     fn header(map: u32, attempt: u32, stored: &[u8]) -> FetchPiece {
-        FetchPiece::Segment(SegmentHeader {
-            map,
-            attempt,
-            stored_bytes: stored.len() as u64,
-            crc32c: crc32c::crc32c(stored),
-            raw_bytes: 0,
-            records: 0,
-            digest: 0,
-        })
+        let info = SegmentInfo { stored_bytes: stored.len() as u64, ..SegmentInfo::default() };
+        FetchPiece::Segment(SegmentHeader { map, attempt, crc32c: crc32c::crc32c(stored), info })
     }
 
     fn request() -> FetchRequest {
@@ -327,8 +313,9 @@ mod tests {
         ];
         let got = fetch(path.clone(), pieces).await.unwrap();
         let Got::Whole(segment) = &got[&0] else { panic!("{got:?}") };
-        let mut found = vec![0; segment.stored_bytes as usize];
-        File::open(path).unwrap().read_exact_at(&mut found, segment.offset).unwrap();
+        let SegmentInfo { offset, stored_bytes, .. } = segment.place.info;
+        let mut found = vec![0; stored_bytes as usize];
+        File::open(path).unwrap().read_exact_at(&mut found, offset).unwrap();
         assert_eq!(found, b"whole");
         assert_eq!(got[&2], Got::Missing { is_corrupt: true, message: "gone".into() });
         let expected = [
@@ -348,7 +335,8 @@ mod tests {
         let folder = tempfile::TempDir::new().unwrap();
         let announced = |map, stored_bytes| {
             let FetchPiece::Segment(whole) = header(map, 1, b"") else { panic!("a header") };
-            FetchPiece::Segment(SegmentHeader { stored_bytes, ..whole })
+            let info = SegmentInfo { stored_bytes, ..whole.info };
+            FetchPiece::Segment(SegmentHeader { info, ..whole })
         };
         let bytes = |bytes: &[u8]| FetchPiece::Bytes(bytes.to_vec());
         let pieces = vec![
@@ -364,7 +352,7 @@ mod tests {
             assert!(matches!(got[&map], Got::Unanswered { .. }), "{got:?}");
         }
         let Got::Whole(segment) = &got[&2] else { panic!("{got:?}") };
-        assert_eq!(segment.offset, 0);
+        assert_eq!(segment.place.info.offset, 0);
     }
 
     /// Sends the same piece again and again, once in each period.

@@ -8,11 +8,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::Options;
 use super::error::disk_failure;
 use super::folders::{Folders, attempt_name};
-use crate::frame::SegmentRef;
 use crate::rpc::shuffle::SegmentHeader;
 use crate::rpc::workers::HeldOutput;
-use crate::shuffle::{self, SegmentInfo, SpillFile};
-use crate::spec::{AttemptId, Cause, Failure, JobId, Nonce, TaskKind};
+use crate::shuffle::{self, SpillFile};
+use crate::spec::{
+    AttemptId, Cause, Failure, JobId, Nonce, SegmentInfo, SegmentPlace, SegmentRef, TaskKind,
+};
 
 /// Most spill files that are kept open with their indexes. The one that was opened first is closed first.
 const OPEN_MAX: usize = 128;
@@ -173,16 +174,7 @@ impl MapOutputs {
         let file = self.open(job, (nonce, map, attempt))?;
         let info = segment(&file, partition, (job, map, attempt))?;
         let crc32c = file.stored_checksum(partition)?;
-        let header = SegmentHeader {
-            map,
-            attempt,
-            stored_bytes: info.stored_bytes,
-            crc32c,
-            raw_bytes: info.raw_bytes,
-            records: info.records,
-            digest: info.digest,
-        };
-        Ok(Stored { file, header })
+        Ok(Stored { file, header: SegmentHeader { map, attempt, crc32c, info } })
     }
 
     fn open(&self, job: JobId, key: Key) -> Result<SpillFile, Absent> {
@@ -220,15 +212,7 @@ fn segment(
 
 /// Describes a partition for an executor that reads it from the file.
 fn lent(file: &SpillFile, map: u32, info: SegmentInfo) -> SegmentRef {
-    SegmentRef {
-        map,
-        path: file.path().to_path_buf(),
-        offset: info.offset,
-        stored_bytes: info.stored_bytes,
-        raw_bytes: info.raw_bytes,
-        records: info.records,
-        digest: info.digest,
-    }
+    SegmentRef { map, place: SegmentPlace { path: file.path().to_path_buf(), info } }
 }
 
 /// Returns a partition of another worker's output on this machine, if the file at this path is that output.

@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use super::gather::{Gather, Got};
 use super::map_outputs::lend_at;
-use crate::frame::SegmentRef;
 use crate::rpc::refusal::Refusal;
 use crate::rpc::shuffle::{FetchRequest, SEGMENTS_MAX, Shuffle};
 use crate::rpc::workers::{CHANGES_MAX, Locate, LocatedMap, Workers};
-use crate::spec::{Failure, JobId, Nonce};
+use crate::spec::{Failure, JobId, Nonce, SegmentRef};
 
 /// Error of fetching outputs.
 #[derive(Debug, thiserror::Error)]

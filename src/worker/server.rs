@@ -64,8 +64,8 @@ impl Server {
         }
         crash_point!("w07");
         let mut at = 0;
-        while at < stored.header.stored_bytes {
-            let bytes = (stored.header.stored_bytes - at).min(CHUNK_BYTES as u64);
+        while at < stored.header.info.stored_bytes {
+            let bytes = (stored.header.info.stored_bytes - at).min(CHUNK_BYTES as u64);
             let source = Arc::clone(&stored);
             let read = blocking(move || read(&source, partition, at, bytes)).await?;
             // The header was already sent: the receiver notices that bytes are missing, and asks again.

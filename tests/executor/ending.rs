@@ -156,9 +156,9 @@ fn reduce_names_the_map_whose_output_is_damaged() -> Result {
     let (plan, splits, _) = job.plan(&mut executor)?;
     let (outputs, _) = job.map(&mut executor, &plan, splits, &mut Counters::new())?;
     let segments = segments(&outputs, 0)?;
-    let damaged = &segments[3];
+    let damaged = &segments[3].place;
     let mut bytes = fs::read(&damaged.path)?;
-    bytes[(damaged.offset + damaged.stored_bytes) as usize - 1] ^= 1;
+    bytes[(damaged.info.offset + damaged.info.stored_bytes) as usize - 1] ^= 1;
     fs::write(&damaged.path, bytes)?;
     let failure =
         executor.run(job.attempt(TaskKind::Reduce, 0, Work::Reduce { plan, segments })?)?;

@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use gristmill::frame::{
     self, Connection, DESCRIBE_ARG, DESCRIPTION_MARK, Description, Done, EXECUTOR_ARG,
-    FromExecutor, LENGTH_BYTES, Run, SegmentRef, ToExecutor, Work,
+    FromExecutor, LENGTH_BYTES, Run, ToExecutor, Work,
 };
 use gristmill::shuffle::SpillFile;
-use gristmill::spec::{Counters, Failure, JobId, JobSpec, Nonce, TaskKind};
+use gristmill::spec::{
+    Counters, Failure, JobId, JobSpec, Nonce, SegmentPlace, SegmentRef, TaskKind,
+};
 use tempfile::TempDir;
 
 use crate::executables::executables;
@@ -192,15 +194,7 @@ pub(crate) fn segments(outputs: &[Option<PathBuf>], partition: u32) -> Result<Ve
     for (map, output) in (0..).zip(outputs) {
         let path = output.clone().ok_or("a map without output")?;
         let info = SpillFile::open(&path)?.index().segments[partition as usize];
-        segments.push(SegmentRef {
-            map,
-            path,
-            offset: info.offset,
-            stored_bytes: info.stored_bytes,
-            raw_bytes: info.raw_bytes,
-            records: info.records,
-            digest: info.digest,
-        });
+        segments.push(SegmentRef { map, place: SegmentPlace { path, info } });
     }
     Ok(segments)
 }

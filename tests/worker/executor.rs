@@ -10,10 +10,10 @@ use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::process::exit;
 
-use gristmill::frame::{Done, FromExecutor, Run, SegmentRef, ToExecutor, VERSION, Work};
+use gristmill::frame::{Done, FromExecutor, Run, ToExecutor, VERSION, Work};
 use gristmill::record::block::Codec;
-use gristmill::shuffle::{Cursor, Segment, SegmentInfo, SpillHeader, SpillWriter};
-use gristmill::spec::{Cause, Counters, Failure, Volume};
+use gristmill::shuffle::{Cursor, Segment, SpillHeader, SpillWriter};
+use gristmill::spec::{Cause, Counters, Failure, SegmentPlace, Volume};
 
 const SERVES: &str = "GRISTMILL_TEST_EXECUTOR";
 /// Number of partitions of each map output.
@@ -133,14 +133,12 @@ fn work(run: &Run) -> Result<Done, Failure> {
         }
         Work::Reduce { segments, .. } => {
             for segment in segments {
-                read(segment, run.attempt.task.index)
+                read(&segment.place, run.attempt.task.index)
                     .map_err(|error| Failure::new(Cause::FetchFailed, error.to_string()))?;
-                let mut bytes = vec![0; segment.stored_bytes as usize];
-                File::open(&segment.path)
-                    .unwrap()
-                    .read_exact_at(&mut bytes, segment.offset)
-                    .unwrap();
-                counters.add("Test", "records", segment.records);
+                let SegmentPlace { path, info } = &segment.place;
+                let mut bytes = vec![0; info.stored_bytes as usize];
+                File::open(path).unwrap().read_exact_at(&mut bytes, info.offset).unwrap();
+                counters.add("Test", "records", info.records);
                 counters.add("Test", &format!("crc of m{}", segment.map), crc(&bytes).into());
             }
             Done::Reduce { counters, volume: Volume::default() }
@@ -151,10 +149,8 @@ fn work(run: &Run) -> Result<Done, Failure> {
 }
 
 /// Reads a segment to its end.
-fn read(segment: &SegmentRef, partition: u32) -> Result<(), gristmill::shuffle::Error> {
-    let SegmentRef { offset, stored_bytes, raw_bytes, records, digest, .. } = *segment;
-    let info = SegmentInfo { offset, stored_bytes, raw_bytes, records, digest };
-    let mut records = Segment::open(&segment.path, partition, info, 64 << 10, None)?;
+fn read(place: &SegmentPlace, partition: u32) -> Result<(), gristmill::shuffle::Error> {
+    let mut records = Segment::open(&place.path, partition, place.info, 64 << 10, None)?;
     while records.advance()? {}
     Ok(())
 }

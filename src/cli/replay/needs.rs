@@ -8,14 +8,16 @@ use super::super::cluster::none;
 use super::super::refused::Refused;
 use super::Ended;
 use super::child::{Child, Outcome};
-use crate::frame::{Done, Run, SegmentRef, Work};
+use crate::frame::{Done, Run, Work};
 use crate::launch::count;
 use crate::record::value;
 use crate::rpc::artifacts::{Artifacts, Digest};
 use crate::rpc::client::{Master, Options, Peer};
 use crate::rpc::recipe::Recipe;
 use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{AttemptId, JobSpec, Location, TaskKind, add_place, escape, with_hint};
+use crate::spec::{
+    AttemptId, JobSpec, Location, SegmentRef, TaskKind, add_place, escape, with_hint,
+};
 use crate::storage::{SharedStaging, StagingOptions, make_private_folder};
 use crate::task::PlanFile;
 use crate::worker::{fetch_once, lend_file};
@@ -114,7 +116,8 @@ impl Needs {
             },
             TaskKind::Reduce => match &self.segments {
                 Some(segments) => {
-                    let bytes: u64 = segments.iter().map(|segment| segment.stored_bytes).sum();
+                    let bytes: u64 =
+                        segments.iter().map(|segment| segment.place.info.stored_bytes).sum();
                     format!(
                         "{} fetched ({bytes} bytes)",
                         count(segments.len() as u64, "map output")

@@ -3,13 +3,13 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-use super::field::bytes;
+use super::field::{bytes, decode, encode};
 use super::{id, required, wide};
 use crate::rpc::check::invalid;
 use crate::rpc::pb;
 use crate::rpc::pb::fetch_piece::Piece;
 use crate::rpc::refusal::Refusal;
-use crate::rpc::shuffle::{FetchPiece, FetchRequest, SegmentHeader};
+use crate::rpc::shuffle::{FetchPiece, FetchRequest};
 use crate::spec::Nonce;
 
 impl From<FetchRequest> for pb::FetchRequest {
@@ -49,15 +49,7 @@ impl TryFrom<pb::FetchRequest> for FetchRequest {
 impl From<FetchPiece> for pb::FetchPiece {
     fn from(piece: FetchPiece) -> Self {
         let piece = match piece {
-            FetchPiece::Segment(header) => Piece::Segment(pb::SegmentHeader {
-                map: header.map,
-                attempt: header.attempt,
-                stored_bytes: header.stored_bytes,
-                crc32c: header.crc32c,
-                raw_bytes: header.raw_bytes,
-                records: header.records,
-                digest: header.digest,
-            }),
+            FetchPiece::Segment(header) => Piece::SegmentBincode(encode(&header)),
             FetchPiece::Bytes(chunk) => Piece::Chunk(chunk),
             FetchPiece::Missing { map, is_corrupt, message } => {
                 Piece::Missing(pb::Missing { map, is_corrupt, message })
@@ -75,15 +67,7 @@ impl TryFrom<pb::FetchPiece> for FetchPiece {
 
     fn try_from(wire: pb::FetchPiece) -> Result<Self, Refusal> {
         Ok(match required("piece", wire.piece)? {
-            Piece::Segment(header) => Self::Segment(SegmentHeader {
-                map: header.map,
-                attempt: header.attempt,
-                stored_bytes: header.stored_bytes,
-                crc32c: header.crc32c,
-                raw_bytes: header.raw_bytes,
-                records: header.records,
-                digest: header.digest,
-            }),
+            Piece::SegmentBincode(header) => Self::Segment(decode("segment header", &header)?),
             Piece::Chunk(chunk) => Self::Bytes(chunk),
             Piece::Missing(pb::Missing { map, is_corrupt, message }) => {
                 Self::Missing { map, is_corrupt, message }

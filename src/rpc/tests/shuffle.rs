@@ -8,7 +8,7 @@ use super::*;
 use crate::rpc::client::Peer;
 use crate::rpc::server::serve_worker;
 use crate::rpc::shuffle::{CHUNK_BYTES, FetchPiece, FetchRequest, SegmentHeader, Shuffle};
-use crate::spec::{AttemptId, Nonce};
+use crate::spec::{AttemptId, Nonce, SegmentInfo};
 
 /// Sends these pieces to any reader.
 #[derive(Default)]
@@ -51,15 +51,9 @@ async fn serve(store: Arc<Store>) -> Peer {
 }
 
 fn segment(map: u32, stored_bytes: u64) -> FetchPiece {
-    FetchPiece::Segment(SegmentHeader {
-        map,
-        attempt: 2,
-        stored_bytes,
-        crc32c: u32::MAX,
-        raw_bytes: 1 << 40,
-        records: 3,
-        digest: u64::MAX,
-    })
+    let info =
+        SegmentInfo { offset: 40, stored_bytes, records: 3, raw_bytes: 1 << 40, digest: u64::MAX };
+    FetchPiece::Segment(SegmentHeader { map, attempt: 2, crc32c: u32::MAX, info })
 }
 
 pub(super) fn request(maps: &[u32]) -> FetchRequest {
