@@ -19,7 +19,7 @@ use gristmill::rpc::jobs::{Jobs, Submit};
 use gristmill::rpc::workers::{Held, HeldState, OrderWork, Poll, Register, Workers};
 use gristmill::spec::{
     AttemptId, Counters, HotKey, InputSpec, JobId, JobSpec, JobState, Location, Nonce, TaskKind,
-    Usage, Volume,
+    Usage, Volume, WorkerFacts,
 };
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -66,11 +66,11 @@ fn register(incarnation: u128) -> Register {
     Register {
         incarnation,
         worker: None,
-        pid: 1,
-        address: format!("127.0.0.1:{}", 10_000 + incarnation),
-        slots: SLOTS,
-        attempt_memory_bytes: 0,
-        limiter: "not".into(),
+        facts: WorkerFacts {
+            address: format!("127.0.0.1:{}", 10_000 + incarnation),
+            slots: SLOTS,
+            ..WorkerFacts::default()
+        },
         outputs: Vec::new(),
         cluster: None,
     }

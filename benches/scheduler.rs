@@ -61,17 +61,9 @@ impl Bench {
     fn register(&mut self, worker: WorkerId) {
         let incarnation = self.incarnations.entry(worker).or_default();
         *incarnation += 1;
-        let (incarnation, address) = (*incarnation, format!("10.0.0.{}:7401", worker.0 % 256));
-        let outputs = Vec::new();
-        self.apply(RegisterWorker {
-            worker,
-            incarnation,
-            slots: 2,
-            attempt_memory_bytes: 0,
-            pid: 1,
-            address,
-            outputs,
-        });
+        let (incarnation, slots, outputs) = (*incarnation, 2, Vec::new());
+        let attempt_memory_bytes = 0;
+        self.apply(RegisterWorker { worker, incarnation, slots, attempt_memory_bytes, outputs });
     }
 
     /// Ends one attempt. The number of its task decides whether it succeeds or fails.

@@ -33,12 +33,12 @@ pub(super) fn workers(cluster: &Cluster, format: Format, all: bool) -> Result<u8
             vec![
                 worker.id.to_string(),
                 worker.state.to_string(),
-                worker.address.clone(),
-                worker.pid.to_string(),
-                worker.slots.to_string(),
+                worker.facts.address.clone(),
+                worker.facts.pid.to_string(),
+                worker.facts.slots.to_string(),
                 worker.running.to_string(),
                 format!("{} ms ago", worker.last_seen_ms),
-                worker.limiter.clone(),
+                worker.facts.limiter.clone(),
                 excluded(worker),
             ]
         };
@@ -72,14 +72,11 @@ mod tests {
     fn worker(state: WorkerState, last_seen_ms: u64) -> WorkerLine {
         WorkerLine {
             id: WorkerId(1),
-            pid: 1,
-            address: String::new(),
             state,
             exclusion: None,
-            slots: 1,
             running: 0,
             last_seen_ms,
-            limiter: String::new(),
+            facts: Default::default(),
             room: Default::default(),
         }
     }

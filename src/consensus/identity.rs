@@ -23,7 +23,7 @@ use crate::crash::crash_point;
 /// The file in a master's folder that names the master.
 pub const IDENTITY_FILE: &str = "identity";
 /// The format of all files of a folder.
-pub(super) const FORMAT: u32 = 9;
+pub(super) const FORMAT: u32 = 10;
 /// Prefix of the names of incomplete files.
 pub(super) const INCOMING: &str = ".incoming-";
 /// First line of the file.

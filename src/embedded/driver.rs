@@ -236,8 +236,6 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Driver<'_, J, C, P> {
                 incarnation: 1,
                 slots: 1,
                 attempt_memory_bytes: 0,
-                pid: std::process::id(),
-                address: String::new(),
                 outputs: Vec::new(),
             });
         }

@@ -162,7 +162,7 @@ impl Shared {
             let changes = moved.outputs.into_iter().map(|(map, output)| {
                 let within = leader(map);
                 let at = output.and_then(|output| {
-                    let address = state.scheduler.worker(output.worker)?.address.to_string();
+                    let address = state.worker(output.worker)?.facts.address.clone();
                     Some((output.attempt.number, output.worker, address))
                 });
                 LocatedMap { map, within, at }

@@ -105,28 +105,16 @@ fn introduce(state: &State, worker: WorkerId, request: &Register) -> (Change, Ve
         Some(before) => before.former,
         None => None,
     };
-    let Register { incarnation, pid, slots, attempt_memory_bytes, .. } = *request;
-    let address = request.address.clone();
-    let record = WorkerRecord {
-        incarnation,
-        former,
-        number,
-        pid,
-        address: address.clone(),
-        slots,
-        limiter: request.limiter.clone(),
-        gone: None,
-    };
+    let Register { incarnation, ref facts, .. } = *request;
+    let record = WorkerRecord { incarnation, former, number, facts: facts.clone(), gone: None };
     let outputs: Vec<_> = request.outputs.iter().filter_map(|held| output(state, held)).collect();
     let mut portions = outputs.chunks(OUTPUTS_AT_ONCE).map(<[_]>::to_vec);
     let outputs = portions.next().unwrap_or_default();
     let register = RegisterWorker {
         worker,
         incarnation: number,
-        slots,
-        attempt_memory_bytes,
-        pid,
-        address,
+        slots: facts.slots,
+        attempt_memory_bytes: facts.attempt_memory_bytes,
         outputs,
     };
     let restore = |outputs| decide(RestoreOutputs { worker, incarnation: number, outputs });

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::rpc::artifacts::Digest;
 use crate::scheduler::{Command, Effect, PlanDone, RegisterWorker, Rejection, Scheduler, Submit};
-use crate::spec::{JobId, JobState, Location, TaskKind, WorkerId, WorkerState};
+use crate::spec::{JobId, JobState, Location, TaskKind, WorkerFacts, WorkerId, WorkerState};
 
 /// Most lost workers that are still listed, and recognised by their incarnation.
 const LOST_WORKERS_MAX: usize = 1_000;
@@ -91,10 +91,7 @@ pub(super) struct WorkerRecord {
     pub(super) former: Option<u128>,
     /// The scheduler's number of this registration, which increases with each.
     pub(super) number: u64,
-    pub(super) pid: u32,
-    pub(super) address: String,
-    pub(super) slots: u32,
-    pub(super) limiter: String,
+    pub(super) facts: WorkerFacts,
     /// When and how it left, if it is no longer registered.
     pub(super) gone: Option<Gone>,
 }

@@ -93,14 +93,11 @@ pub(super) fn workers(state: &State, desk: &Desk, now_ms: u64, wall_ms: u64) -> 
         let view = state.scheduler.worker(id);
         WorkerLine {
             id,
-            pid: record.pid,
-            address: record.address.clone(),
             state: worker_state(state, id),
             exclusion: view.and_then(|view| view.exclusion).map(|it| excluded(id, it)),
-            slots: record.slots,
             running: view.map_or(0, |view| view.running),
             last_seen_ms: seen_ms(id).or(gone_ms(record)).unwrap_or(0),
-            limiter: record.limiter.clone(),
+            facts: record.facts.clone(),
             room: desk.session(id).map(|session| session.room).unwrap_or_default(),
         }
     });

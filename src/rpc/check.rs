@@ -31,8 +31,8 @@ const HELD_MAX: u64 = 100_000;
 /// Jobs whose files a worker may have, and map outputs that it may have or may report as missing.
 const JOBS_MAX: u64 = 100_000;
 const OUTPUTS_MAX: u64 = 1_000_000;
-/// Bytes of a worker's description of how it limits memory.
-const LIMITER_BYTES_MAX: usize = 64;
+/// Bytes of the names of a worker's version, and of how it limits memory.
+const NAME_BYTES_MAX: usize = 64;
 
 /// Checks the limits of a submission, and those of its spec.
 ///
@@ -128,14 +128,17 @@ pub fn tasks(request: &TasksRequest) -> Result<(), Refusal> {
 /// # Errors
 /// As [`submit`].
 pub fn register(request: &Register) -> Result<(), Refusal> {
-    within("slots", u64::from(request.slots), (*SLOTS.start()).into(), (*SLOTS.end()).into())?;
+    let facts = &request.facts;
+    within("slots", u64::from(facts.slots), (*SLOTS.start()).into(), (*SLOTS.end()).into())?;
     at_most("outputs", request.outputs.len() as u64, OUTPUTS_MAX)?;
-    let address = address::parse(&request.address).map_err(invalid)?;
+    let address = address::parse(&facts.address).map_err(invalid)?;
     within("the port of the worker's address", u64::from(address.port()), 1, u64::from(u16::MAX))?;
-    text("limiter", &request.limiter, LIMITER_BYTES_MAX)
+    text("limiter", &facts.limiter, NAME_BYTES_MAX)?;
+    text("version", &facts.version, NAME_BYTES_MAX)
 }
 
-/// Checks the limits of a poll, and cuts texts of user code to a length that is fit for the log.
+/// Checks the limits of a poll. Cuts texts of user code to a length that is fit for the log, and corrects progress that
+/// is not 0 to 1.
 ///
 /// # Errors
 /// As [`submit`].
@@ -150,6 +153,10 @@ pub fn poll(request: &mut Poll) -> Result<(), Refusal> {
     for held in &mut request.held {
         match &mut held.state {
             HeldState::Failed { failure, .. } => failure.cut(),
+            // Sums and comparisons must not contain NaN.
+            HeldState::Running { progress, .. } => {
+                *progress = if progress.is_finite() { progress.clamp(0.0, 1.0) } else { 0.0 };
+            }
             HeldState::Mapped { volume, .. } | HeldState::Reduced { volume, .. } => volume.cut(),
             _ => {}
         }

@@ -12,10 +12,9 @@ use super::artifacts::Digest;
 use super::recipe::{Recipe, RecipeRequest};
 use super::refusal::Refusal;
 use super::why::{BadRecord, Why};
-use super::workers::Room;
 use crate::spec::{
-    AttemptId, AttemptState, Cause, Failure, JobId, JobSpec, JobState, TaskId, TaskState, Usage,
-    WorkerId, WorkerState,
+    AttemptId, AttemptState, Cause, Failure, JobId, JobSpec, JobState, Room, TaskId, TaskState,
+    Usage, WorkerFacts, WorkerId, WorkerState,
 };
 
 /// Submits a job.
@@ -205,22 +204,17 @@ pub struct AttemptLine {
 pub struct WorkerLine {
     /// `w4`.
     pub id: WorkerId,
-    /// Its process id.
-    pub pid: u32,
-    /// Where it serves map output.
-    pub address: String,
     /// Its state.
     pub state: WorkerState,
     /// Why it is excluded, and how long the exclusion lasts.
     pub exclusion: Option<ExclusionLine>,
-    /// Attempts at once.
-    pub slots: u32,
     /// Attempts that it runs.
     pub running: u32,
     /// Since its last poll.
     pub last_seen_ms: u64,
-    /// How it limits memory.
-    pub limiter: String,
+    /// What it has said of itself.
+    #[serde(flatten)]
+    pub facts: WorkerFacts,
     /// Memory and disk of its machine, as last reported.
     #[serde(flatten)]
     pub room: Room,

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
-use crate::spec::{AttemptId, JobId, Nonce, SegmentInfo};
+use crate::spec::{AttemptId, JobId, Nonce, SegmentInfo, path_bytes};
 
 /// Most segments of one request.
 pub const SEGMENTS_MAX: usize = 1024;
@@ -21,7 +21,7 @@ pub const MACHINE_BYTES_MAX: usize = 64;
 pub const CHUNK_BYTES: usize = 256 << 10;
 
 /// Requests segments.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FetchRequest {
     /// The job.
     pub job: JobId,
@@ -37,7 +37,7 @@ pub struct FetchRequest {
 }
 
 /// One piece of the answer. Segments arrive in the order of the request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FetchPiece {
     /// A segment begins.
     Segment(SegmentHeader),
@@ -48,6 +48,7 @@ pub enum FetchPiece {
         /// The map task's index.
         map: u32,
         /// The whole output's file.
+        #[serde(with = "path_bytes")]
         path: PathBuf,
     },
     /// This output is not here, or cannot be read. The others still follow.

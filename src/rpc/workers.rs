@@ -13,28 +13,19 @@ use serde::{Deserialize, Serialize};
 
 use super::artifacts::Digest;
 use super::refusal::Refusal;
-use crate::spec::{AttemptId, Counters, Failure, JobId, Nonce, Volume, WorkerId};
-
-/// The value of [`Register::limiter`] if memory is not limited.
-pub const UNLIMITED: &str = "none";
+use crate::spec::{
+    AttemptId, Counters, Failure, JobId, Nonce, Room, Volume, WorkerFacts, WorkerId,
+};
 
 /// Registers a worker.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Register {
     /// A random number, drawn when the process started.
     pub incarnation: u128,
     /// Its earlier id, if its data folder has one.
     pub worker: Option<WorkerId>,
-    /// Its process id, for display.
-    pub pid: u32,
-    /// Where it serves map output: `127.0.0.1:PORT`.
-    pub address: String,
-    /// How many attempts it runs at once.
-    pub slots: u32,
-    /// Memory of one attempt, in bytes; 0 if it is not limited.
-    pub attempt_memory_bytes: u64,
-    /// How memory is limited: `cgroup v1`, `cgroup v2`, `sampled` or [`UNLIMITED`].
-    pub limiter: String,
+    /// Its process, address and machine.
+    pub facts: WorkerFacts,
     /// Intact map outputs that it still has.
     pub outputs: Vec<HeldOutput>,
     /// The random number of the cluster that its data folder belongs to, once it belongs to one.
@@ -42,7 +33,7 @@ pub struct Register {
 }
 
 /// A map output that a worker has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldOutput {
     /// The attempt that made it.
     pub attempt: AttemptId,
@@ -53,7 +44,7 @@ pub struct HeldOutput {
 }
 
 /// The answer to [`Register`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registered {
     /// The worker's id from now on.
     pub worker: WorkerId,
@@ -64,7 +55,7 @@ pub struct Registered {
 }
 
 /// Reports what a worker holds.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Poll {
     /// The worker.
     pub worker: WorkerId,
@@ -82,21 +73,8 @@ pub struct Poll {
     pub room: Room,
 }
 
-/// Memory and disk of a worker's machine, for display; 0 if unknown.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Room {
-    /// Bytes of memory.
-    pub memory_bytes: u64,
-    /// Bytes of memory that are available.
-    pub memory_free_bytes: u64,
-    /// Bytes of the file system that the worker's folder is in.
-    pub disk_bytes: u64,
-    /// Bytes of it that are free.
-    pub disk_free_bytes: u64,
-}
-
 /// An attempt that a worker holds.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Held {
     /// The attempt.
     pub attempt: AttemptId,
@@ -187,7 +165,7 @@ pub struct LostOutput {
 }
 
 /// The answer to a poll.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Orders {
     /// The poll that is answered.
     pub sequence: u64,
@@ -204,7 +182,7 @@ pub struct Orders {
 }
 
 /// An attempt that a worker should hold.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Order {
     /// The attempt.
     pub attempt: AttemptId,
@@ -221,7 +199,7 @@ pub struct Order {
 }
 
 /// The work of an attempt.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum OrderWork {
     /// Makes the plan.
     Plan,
@@ -257,7 +235,7 @@ pub enum OrderWork {
 }
 
 /// A worker's report that it leaves: its process was asked to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leave {
     /// The worker.
     pub worker: WorkerId,
@@ -269,7 +247,7 @@ pub struct Leave {
 pub const CHANGES_MAX: usize = 20_000;
 
 /// Asks for the locations of a job's map outputs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Locate {
     /// The job.
     pub job: JobId,
@@ -278,7 +256,7 @@ pub struct Locate {
 }
 
 /// Locations of map outputs: the changes since the requested version.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Located {
     /// The version for the next request.
     pub version: u64,
@@ -287,7 +265,7 @@ pub struct Located {
 }
 
 /// Where one map's output is now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LocatedMap {
     /// The map task's index.
     pub map: u32,

@@ -18,15 +18,11 @@ pub struct Orders {
 
 /// A worker as others see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WorkerView<'s> {
+pub struct WorkerView {
     /// Its id.
     pub id: WorkerId,
     /// The process of it that is registered.
     pub incarnation: u64,
-    /// The id of its process on its machine.
-    pub pid: u32,
-    /// The address from which others fetch.
-    pub address: &'s str,
     /// Whether it gets attempts. Workers that were lost or have left are not listed.
     ///
     /// ```text
@@ -42,8 +38,8 @@ pub struct WorkerView<'s> {
     pub running: u32,
 }
 
-impl<'s> WorkerView<'s> {
-    fn of((id, worker): (WorkerId, &'s Worker)) -> Self {
+impl WorkerView {
+    fn of((id, worker): (WorkerId, &Worker)) -> Self {
         let state = match (worker.draining, worker.exclusion) {
             (Some(_), _) if worker.is_idle() => WorkerState::Drained,
             (Some(_), _) => WorkerState::Draining,
@@ -53,8 +49,6 @@ impl<'s> WorkerView<'s> {
         Self {
             id,
             incarnation: worker.incarnation,
-            pid: worker.pid,
-            address: &worker.address,
             state,
             exclusion: worker.exclusion,
             slots: worker.slots,
@@ -111,12 +105,12 @@ impl Scheduler {
     }
 
     /// Every worker that is considered alive, ordered by id.
-    pub fn workers(&self) -> impl Iterator<Item = WorkerView<'_>> {
+    pub fn workers(&self) -> impl Iterator<Item = WorkerView> {
         self.slots.all().map(WorkerView::of)
     }
 
     /// A worker, if it is considered alive.
-    pub fn worker(&self, worker: WorkerId) -> Option<WorkerView<'_>> {
+    pub fn worker(&self, worker: WorkerId) -> Option<WorkerView> {
         self.slots.get(worker).map(|found| WorkerView::of((worker, found)))
     }
 

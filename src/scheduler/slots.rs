@@ -23,8 +23,6 @@ pub(super) struct Slots {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Worker {
     pub(super) incarnation: u64,
-    pub(super) pid: u32,
-    pub(super) address: String,
     pub(super) slots: u32,
     /// Memory that it gives to an attempt, in bytes; 0 if that is not limited.
     attempt_memory_bytes: u64,
@@ -48,16 +46,9 @@ pub(super) enum Draining {
 
 impl Worker {
     /// Creates a worker with this number of slots, and this much memory for the attempt in each.
-    pub(super) fn new(
-        incarnation: u64,
-        pid: u32,
-        address: String,
-        (slots, attempt_memory_bytes): (u32, u64),
-    ) -> Self {
+    pub(super) fn new(incarnation: u64, slots: u32, attempt_memory_bytes: u64) -> Self {
         Self {
             incarnation,
-            pid,
-            address,
             slots,
             attempt_memory_bytes,
             running: BTreeSet::new(),

@@ -6,11 +6,13 @@
 //! kinds    p plan · m map · r reduce · c commit
 //! ```
 //!
-//! The written form is also the serialized one, in JSON and in bincode alike. Parsing is strict: it
+//! The written form is also the serialized one, in JSON and in bincode alike (except for nonces). Parsing is strict: it
 //! refuses `j07`, `j+7` and `J7`, so that equal ids always have equal texts.
 
 use std::fmt;
 use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 
 use super::{Error, escape};
 
@@ -62,7 +64,7 @@ pub struct MasterId(pub u64);
 /// 128 random bits per job, so that two jobs never share a staging path.
 ///
 /// Written as 32 hexadecimal digits in lower case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Nonce(pub u128);
 
 impl TaskKind {
@@ -186,8 +188,8 @@ fn nonce(text: &str) -> Option<Nonce> {
     if hex { u128::from_str_radix(text, 16).ok().map(Nonce) } else { None }
 }
 
-/// Implements `FromStr` for an id and makes serde use its written form, without allocating when reading.
-macro_rules! written_form {
+/// Implements `FromStr` for an id.
+macro_rules! parsed {
     ($($id:ident $parse:ident $what:literal $example:literal;)*) => {$(
         impl FromStr for $id {
             type Err = Error;
@@ -200,14 +202,21 @@ macro_rules! written_form {
                 })
             }
         }
+    )*};
+}
 
-        impl serde::Serialize for $id {
+/// Implements `FromStr` for an id and makes serde use its written form, without allocating when reading.
+macro_rules! written_form {
+    ($($id:ident $parse:ident $what:literal $example:literal;)*) => {$(
+        parsed! { $id $parse $what $example; }
+
+        impl Serialize for $id {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
             }
         }
 
-        impl<'de> serde::Deserialize<'de> for $id {
+        impl<'de> Deserialize<'de> for $id {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 struct Visitor;
 
@@ -236,8 +245,10 @@ written_form! {
     AttemptId attempt "attempt id" "j7/m12#2";
     WorkerId worker "worker id" "w4";
     MasterId master "master id" "m1";
-    Nonce nonce "nonce" "00112233445566778899aabbccddeeff";
 }
+
+// No reader sees a nonce that is serialized, so serde uses the number, which is shorter.
+parsed! { Nonce nonce "nonce" "00112233445566778899aabbccddeeff"; }
 
 #[cfg(test)]
 mod tests {
@@ -276,7 +287,7 @@ mod tests {
     fn round_trip<I>(id: I)
     where
         I: Copy + PartialEq + fmt::Debug + fmt::Display + FromStr<Err = Error>,
-        I: serde::Serialize + serde::de::DeserializeOwned,
+        I: Serialize + serde::de::DeserializeOwned,
     {
         assert_eq!(id.to_string().parse::<I>().unwrap(), id);
         assert_eq!(bincode::deserialize::<I>(&bincode::serialize(&id).unwrap()).unwrap(), id);

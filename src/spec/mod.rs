@@ -21,6 +21,7 @@ pub mod size;
 pub mod split;
 pub mod state;
 pub mod volume;
+mod worker;
 
 pub use counters::Counters;
 pub use digest::Digest;
@@ -36,3 +37,4 @@ pub use segment::{SegmentInfo, SegmentPlace, SegmentRef};
 pub use split::{FileIdentity, FileRange, Location, Split};
 pub use state::{AttemptState, JobState, TaskState, WorkerState};
 pub use volume::{HotKey, Hottest, Usage, Volume};
+pub use worker::{Room, UNLIMITED, WorkerFacts};

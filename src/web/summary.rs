@@ -340,16 +340,9 @@ mod tests {
                 }));
             };
         for worker in (1..=WORKERS).map(WorkerId) {
-            let (address, outputs) = (String::new(), Vec::new());
-            let register = RegisterWorker {
-                worker,
-                incarnation: 1,
-                slots: 50,
-                attempt_memory_bytes: 0,
-                pid: 1,
-                address,
-                outputs,
-            };
+            let (incarnation, slots, attempt_memory_bytes, outputs) = (1, 50, 0, Vec::new());
+            let register =
+                RegisterWorker { worker, incarnation, slots, attempt_memory_bytes, outputs };
             apply(0, register.into(), &mut started);
         }
         let submit = Submit {

@@ -13,7 +13,7 @@ use super::routes::{OPENAPI, table};
 use crate::clock::Manual;
 use crate::master::{EventId, Master, Options};
 use crate::rpc::workers::{Register, Workers};
-use crate::spec::{Nonce, WorkerId};
+use crate::spec::{Nonce, WorkerFacts, WorkerId};
 
 /// More registrations than events are kept.
 const REGISTRATIONS: u128 = 10_000;
@@ -46,11 +46,7 @@ async fn client_that_missed_events_gets_one_gap() {
             incarnation,
             worker: Some(WorkerId(1)),
             cluster: None,
-            pid: 7,
-            address: "127.0.0.1:9000".into(),
-            slots: 2,
-            attempt_memory_bytes: 0,
-            limiter: "none".into(),
+            facts: WorkerFacts { slots: 2, ..WorkerFacts::default() },
             outputs: Vec::new(),
         };
         assert_eq!(web.master.register(register).await.unwrap().worker, WorkerId(1));

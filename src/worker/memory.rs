@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::kin::Group;
 use crate::procfs::{Stat, Status, processes};
-use crate::rpc::workers::UNLIMITED;
+use crate::spec::UNLIMITED;
 
 /// Limit that is written to test whether limits can be set.
 const PROOF_BYTES: u64 = 1 << 30;

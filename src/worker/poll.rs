@@ -21,8 +21,8 @@ use crate::offload::offload;
 use crate::rpc::refusal::Refusal;
 #[cfg(feature = "crash-points")]
 use crate::rpc::workers::HeldState;
-use crate::rpc::workers::{Leave, Orders, Poll, Register, Registered, UNLIMITED, Workers};
-use crate::spec::{JobId, Nonce, WorkerId, add_place};
+use crate::rpc::workers::{Leave, Orders, Poll, Register, Registered, Workers};
+use crate::spec::{JobId, Nonce, UNLIMITED, WorkerFacts, WorkerId, add_place};
 
 /// How long a registration may take.
 const REGISTER_MAX: Duration = Duration::from_secs(10);
@@ -137,11 +137,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
             let request = Register {
                 incarnation: options.incarnation,
                 worker: self.worker.folders.worker(),
-                pid: options.pid,
-                address: options.address.clone(),
-                slots: options.slots,
-                attempt_memory_bytes: options.attempt_memory_bytes,
-                limiter: self.limiter().into(),
+                facts: self.facts(),
                 outputs: self.worker.outputs.held(),
                 cluster: self.worker.folders.cluster(),
             };
@@ -196,10 +192,19 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
         }
     }
 
-    fn limiter(&self) -> &'static str {
-        match self.worker.options.attempt_memory_bytes {
+    fn facts(&self) -> WorkerFacts {
+        let options = &self.worker.options;
+        let limiter = match options.attempt_memory_bytes {
             0 => UNLIMITED,
             _ => self.worker.launcher.limiter(),
+        };
+        WorkerFacts {
+            pid: options.pid,
+            address: options.address.clone(),
+            slots: options.slots,
+            attempt_memory_bytes: options.attempt_memory_bytes,
+            limiter: limiter.into(),
+            version: env!("CARGO_PKG_VERSION").into(),
         }
     }
 

@@ -2,9 +2,9 @@
 
 use gristmill::rpc::refusal::Refusal;
 use gristmill::rpc::workers::{
-    Held, HeldOutput, HeldState, OrderWork, Orders, Poll, Register, Registered, Room, Workers,
+    Held, HeldOutput, HeldState, OrderWork, Orders, Poll, Register, Registered, Workers,
 };
-use gristmill::spec::{AttemptId, Counters, JobId, JobState, Volume, WorkerId};
+use gristmill::spec::{AttemptId, Counters, JobId, JobState, Room, Volume, WorkerFacts, WorkerId};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bench::Bench;
@@ -33,11 +33,12 @@ pub(crate) fn register(incarnation: u128, slots: u32) -> Register {
     Register {
         incarnation,
         worker: None,
-        pid: 4_000 + incarnation as u32,
-        address: format!("127.0.0.1:{}", 9_000 + incarnation),
-        slots,
-        attempt_memory_bytes: 0,
-        limiter: "none".into(),
+        facts: WorkerFacts {
+            pid: 4_000 + incarnation as u32,
+            address: format!("127.0.0.1:{}", 9_000 + incarnation),
+            slots,
+            ..WorkerFacts::default()
+        },
         outputs: Vec::new(),
         cluster: None,
     }

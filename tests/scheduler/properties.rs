@@ -78,8 +78,6 @@ impl Model {
             incarnation: 1 + pick as u64 / 5 % 3,
             slots: 1 + pick as u32 % 3,
             attempt_memory_bytes: 0,
-            pid: 1,
-            address: String::new(),
             outputs: if pick.is_multiple_of(2) { self.written_on(worker) } else { Vec::new() },
         });
     }
@@ -228,16 +226,9 @@ impl Model {
     fn finish(&mut self) {
         if self.scheduler.workers().all(|worker| worker.state != WorkerState::Alive) {
             let (worker, incarnation) = (WorkerId(99), 1);
-            let (slots, pid, address, outputs) = (1, 1, String::new(), Vec::new());
-            let register = RegisterWorker {
-                worker,
-                incarnation,
-                slots,
-                attempt_memory_bytes: 0,
-                pid,
-                address,
-                outputs,
-            };
+            let (slots, attempt_memory_bytes, outputs) = (1, 0, Vec::new());
+            let register =
+                RegisterWorker { worker, incarnation, slots, attempt_memory_bytes, outputs };
             assert!(self.apply(register));
         }
         for _ in 0..STEPS_MAX {
@@ -292,8 +283,8 @@ proptest! {
         steps in prop::collection::vec(any::<Step>(), 0..100)
     ) {
         let mut model = Model::default();
-        let (worker, address, outputs) = (WorkerId(1), String::new(), Vec::new());
-        model.apply(RegisterWorker { worker, incarnation: 1, slots, attempt_memory_bytes: 0, pid: 1, address, outputs });
+        let (worker, outputs) = (WorkerId(1), Vec::new());
+        model.apply(RegisterWorker { worker, incarnation: 1, slots, attempt_memory_bytes: 0, outputs });
         jobs.into_iter().for_each(|pick| model.submit(pick));
         for (what, pick) in steps {
             let can_end = model.running.keys().filter(|attempt| !model.waits_for_maps(**attempt));

@@ -159,20 +159,10 @@ fn command(words: &[&str]) -> Result<Command> {
     Ok(match name {
         "worker" => {
             let slots = option(rest, "slots")?.ok_or("slots=N")?;
-            let address = "127.0.0.1:1".to_string();
             let worker = subject.parse()?;
             let outputs = held_outputs(rest)?;
             let attempt_memory_bytes = mebibytes(rest)?;
-            RegisterWorker {
-                worker,
-                incarnation,
-                slots,
-                attempt_memory_bytes,
-                pid: 1,
-                address,
-                outputs,
-            }
-            .into()
+            RegisterWorker { worker, incarnation, slots, attempt_memory_bytes, outputs }.into()
         }
         "lose" => LoseWorker { worker: subject.parse()?, incarnation }.into(),
         "leave" => Leave { worker: subject.parse()?, incarnation }.into(),

@@ -88,7 +88,10 @@ async fn a_worker_that_was_forgotten_registers_again_and_loses_nothing() {
     });
     let second = master.until("again", |known| known.registered.get(1).cloned()).await;
     let first = master.with(|known| known.registered[0].clone());
-    assert_eq!((second.incarnation, &second.address), (first.incarnation, &first.address));
+    assert_eq!(
+        (second.incarnation, &second.facts.address),
+        (first.incarnation, &first.facts.address)
+    );
     assert_eq!(second.outputs.len(), 1);
     worker.end().await;
 }

@@ -102,7 +102,7 @@ impl Dev {
                 let lines = runtime.block_on(client.workers()).unwrap_or_default();
                 lines
                     .iter()
-                    .find(|line| line.pid == pid && !line.state.is_gone())
+                    .find(|line| line.facts.pid == pid && !line.state.is_gone())
                     .map(|line| line.id)
             };
             let mut found = None;

@@ -220,7 +220,7 @@ impl<'m> Following<'m> {
         if !self.addresses.contains_key(&worker) {
             let workers = self.master.workers().await?;
             let workers = workers.into_iter().filter(|line| !line.state.is_gone());
-            self.addresses = workers.map(|line| (line.id, line.address)).collect();
+            self.addresses = workers.map(|line| (line.id, line.facts.address)).collect();
         }
         let address = self.addresses.get(&worker).ok_or_else(|| gone(worker))?;
         Ok(Peer::connect(address, &Options::default()).log(attempt.runs_as).await?)

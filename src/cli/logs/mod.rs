@@ -189,7 +189,7 @@ fn no_task(which: Which) -> Refused {
 
 async fn read(workers: &[WorkerLine], attempt: &AttemptLine) -> Result<Vec<u8>, Refused> {
     let line = workers.iter().find(|line| line.id == attempt.worker && !line.state.is_gone());
-    let address = line.map(|line| &line.address).ok_or_else(|| gone(attempt.worker))?;
+    let address = line.map(|line| &line.facts.address).ok_or_else(|| gone(attempt.worker))?;
     Ok(Peer::connect(address, &Options::default()).log(attempt.runs_as).await?)
 }
 

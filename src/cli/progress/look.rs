@@ -135,7 +135,7 @@ fn longest(page: &[TaskLine], phase: Phase) -> Option<Longest> {
 /// Counts used and available slots of the workers that accept attempts.
 fn slots(workers: &[WorkerLine]) -> (u32, u32) {
     let alive = workers.iter().filter(|worker| worker.state == WorkerState::Alive);
-    alive.fold((0, 0), |(taken, all), worker| (taken + worker.running, all + worker.slots))
+    alive.fold((0, 0), |(taken, all), worker| (taken + worker.running, all + worker.facts.slots))
 }
 
 impl Look {
@@ -180,8 +180,8 @@ impl Longest {
 mod tests {
     use super::*;
     use crate::rpc::jobs::{AttemptLine, Tally};
-    use crate::rpc::workers::Room;
-    use crate::spec::{Cause, JobId, TaskKind};
+    use crate::spec::Room;
+    use crate::spec::{Cause, JobId, TaskKind, WorkerFacts};
 
     /// Returns a map whose attempts each have a state, a worker and a second in which they began.
     fn map(index: u32, state: TaskState, attempts: &[(AttemptState, u64, u32)]) -> TaskLine {
@@ -303,13 +303,10 @@ mod tests {
     fn only_slots_of_usable_workers_count() {
         let worker = |state, slots, running| WorkerLine {
             id: WorkerId(1),
-            pid: 1,
-            address: String::new(),
             state,
-            slots,
             running,
             last_seen_ms: 0,
-            limiter: String::new(),
+            facts: WorkerFacts { slots, ..WorkerFacts::default() },
             exclusion: None,
             room: Room::default(),
         };

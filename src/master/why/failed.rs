@@ -116,7 +116,7 @@ fn which(state: &State, job: &Job, blamed: AttemptId, failure: &Failure) -> Stri
     let task = blamed.task;
     let attempts = job.task(task).map(Task::attempts).unwrap_or_default();
     let on = |attempt: &Attempt| {
-        let pid = state.worker(attempt.worker).map(|record| record.pid);
+        let pid = state.worker(attempt.worker).map(|record| record.facts.pid);
         let pid = pid.filter(|_| attempts.len() == 1).map(|pid| format!(" (pid {pid})"));
         format!("#{} on {}{}", attempt.number, attempt.worker, pid.unwrap_or_default())
     };

@@ -11,7 +11,7 @@ use crate::scheduler::{
 };
 use crate::spec::{
     AttemptId, Cause, Counters, Digest, Failure, JobOptions, JobState, Location, Nonce, RecordRef,
-    TaskId, Volume, WorkerId,
+    TaskId, Volume, WorkerFacts, WorkerId,
 };
 
 const CLUSTER: &str = "127.0.0.1:7400,127.0.0.1:7401";
@@ -72,26 +72,11 @@ impl Story {
 
     fn join_with(&mut self, number: u64, slots: u32, attempt_memory_bytes: u64) {
         let (worker, incarnation) = (WorkerId(number), 1);
+        let outputs = Vec::new();
+        let register = RegisterWorker { worker, incarnation, slots, attempt_memory_bytes, outputs };
         let address = format!("127.0.0.1:{}", 9_000 + number);
-        let register = RegisterWorker {
-            worker,
-            incarnation,
-            slots,
-            attempt_memory_bytes,
-            pid: 4_711,
-            address: address.clone(),
-            outputs: Vec::new(),
-        };
-        let record = WorkerRecord {
-            incarnation: 1,
-            former: None,
-            number: 1,
-            pid: 4_711,
-            address,
-            slots,
-            limiter: "none".into(),
-            gone: None,
-        };
+        let facts = WorkerFacts { pid: 4_711, address, slots, ..WorkerFacts::default() };
+        let record = WorkerRecord { incarnation: 1, former: None, number: 1, facts, gone: None };
         self.happen(Change::Introduce { register, record });
     }
 

@@ -116,8 +116,8 @@ fn no_workers(state: &State, job: &Job, (who, cluster): (&str, &str), why: Why) 
         sentences.push(match state.worker(*worker) {
             Some(record) => format!(
                 "{worker} (pid {}, {}) was lost at {at}, together with {attempt}.",
-                record.pid,
-                text(&record.address)
+                record.facts.pid,
+                text(&record.facts.address)
             ),
             None => format!("{worker} was lost at {at}, together with {attempt}."),
         });

@@ -7,7 +7,7 @@ use tonic::transport::Channel;
 
 use super::Master;
 use super::master::Line;
-use crate::rpc::convert::{answer, decode, id};
+use crate::rpc::convert::{answer, decode, parsed};
 use crate::rpc::jobs::{JobLine, JobStatus, Jobs, Submit, TaskLine, TasksRequest, WorkerLine};
 use crate::rpc::pb;
 use crate::rpc::pb::jobs_client::JobsClient;
@@ -48,7 +48,7 @@ impl Jobs for Master {
         // A spec that is too large for a message is refused here, where the error can name it.
         check::submit(&request)?;
         let answered = ask!(self, submit, pb::SubmitRequest::from(request));
-        answer(id(&answered.job), &self.address())
+        answer(parsed(&answered.job), &self.address())
     }
 
     async fn list(&self) -> Result<Vec<JobLine>, Refusal> {

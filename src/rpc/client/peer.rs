@@ -61,8 +61,7 @@ impl Shuffle for Peer {
         };
         let mut expected = Pieces::of(&request.maps);
         let mut client = self.client()?;
-        let mut pieces =
-            self.ask(client.fetch(pb::FetchRequest::from(request.clone()))).await?.into_inner();
+        let mut pieces = self.ask(client.fetch(pb::Packed::of(&request))).await?.into_inner();
         // Nothing is read while `send` waits, so HTTP/2 makes the other end wait.
         while let Some(piece) = self.ask(pieces.message()).await? {
             let piece = answer(FetchPiece::try_from(piece), &self.address)?;

@@ -20,8 +20,8 @@ fn client(channel: Channel) -> WorkersClient<Channel> {
 
 impl Workers for Master {
     async fn register(&self, request: Register) -> Result<Registered, Refusal> {
-        let answered = ask!(self, register, pb::RegisterRequest::from(request));
-        let registered: Registered = answer(answered.try_into(), &self.address())?;
+        let answered = ask!(self, register, pb::Packed::of(&request));
+        let registered: Registered = answer(answered.open("a registration"), &self.address())?;
         self.learn_lease(registered.lease_ms);
         self.learn_fellows();
         Ok(registered)
@@ -29,17 +29,17 @@ impl Workers for Master {
 
     async fn poll(&self, request: Poll) -> Result<Orders, Refusal> {
         let within = self.poll_within();
-        let answered = ask!(self, poll, pb::PollRequest::from(request), within);
-        answer(answered.try_into(), &self.address())
+        let answered = ask!(self, poll, pb::Packed::of(&request), within);
+        answer(answered.open("orders"), &self.address())
     }
 
     async fn locate(&self, request: Locate) -> Result<Located, Refusal> {
-        let answered = ask!(self, locate, pb::LocateRequest::from(request));
-        answer(answered.try_into(), &self.address())
+        let answered = ask!(self, locate, pb::Packed::of(&request));
+        answer(answered.open("locations"), &self.address())
     }
 
     async fn leave(&self, request: Leave) -> Result<(), Refusal> {
-        let pb::Ack {} = ask!(self, leave, pb::LeaveRequest::from(request));
+        let pb::Ack {} = ask!(self, leave, pb::Packed::of(&request));
         Ok(())
     }
 }

@@ -12,8 +12,10 @@ use crate::rpc::artifacts::Digest;
 use crate::rpc::check::invalid;
 use crate::rpc::refusal::Refusal;
 
-/// An id, strictly in its written form.
-pub(in crate::rpc) fn id<I: FromStr<Err = crate::spec::Error>>(text: &str) -> Result<I, Refusal> {
+/// An id or a state, strictly in its written form.
+pub(in crate::rpc) fn parsed<I: FromStr<Err = crate::spec::Error>>(
+    text: &str,
+) -> Result<I, Refusal> {
     text.parse().map_err(|error: crate::spec::Error| invalid(error.to_string()))
 }
 
@@ -21,7 +23,7 @@ pub(in crate::rpc) fn id<I: FromStr<Err = crate::spec::Error>>(text: &str) -> Re
 pub(in crate::rpc) fn ids<I: FromStr<Err = crate::spec::Error>>(
     texts: &[String],
 ) -> Result<Vec<I>, Refusal> {
-    texts.iter().map(|text| id(text)).collect()
+    texts.iter().map(|text| parsed(text)).collect()
 }
 
 /// The written forms of a list of ids.

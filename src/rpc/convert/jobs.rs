@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::field::bytes;
-use super::{decode, digest, each, encode, id, required};
+use super::{decode, digest, each, encode, parsed, required};
 use crate::rpc::artifacts::Digest;
 use crate::rpc::check::invalid;
 use crate::rpc::jobs::{
@@ -12,8 +12,8 @@ use crate::rpc::jobs::{
 };
 use crate::rpc::pb;
 use crate::rpc::refusal::Refusal;
-use crate::rpc::workers::Room;
 use crate::spec::{Cause, JobSpec, JobState, Usage};
+use crate::spec::{Room, WorkerFacts};
 
 impl From<Submit> for pb::SubmitRequest {
     fn from(request: Submit) -> Self {
@@ -100,7 +100,7 @@ impl TryFrom<pb::JobLine> for JobLine {
 
     fn try_from(wire: pb::JobLine) -> Result<Self, Refusal> {
         Ok(Self {
-            id: id(&wire.id)?,
+            id: parsed(&wire.id)?,
             name: wire.name,
             state: state(wire.state)?,
             reason: wire.reason,
@@ -154,11 +154,11 @@ impl TryFrom<pb::JobStatus> for JobStatus {
 
     fn try_from(wire: pb::JobStatus) -> Result<Self, Refusal> {
         let failure = match &wire.failed_attempt {
-            Some(attempt) => Some((id(attempt)?, decode("failure", &wire.failure_bincode)?)),
+            Some(attempt) => Some((parsed(attempt)?, decode("failure", &wire.failure_bincode)?)),
             None => None,
         };
         Ok(Self {
-            id: id(&wire.id)?,
+            id: parsed(&wire.id)?,
             name: wire.name,
             state: state(wire.state)?,
             reason: wire.reason,
@@ -185,7 +185,7 @@ impl TryFrom<pb::TasksRequest> for TasksRequest {
     type Error = Refusal;
 
     fn try_from(wire: pb::TasksRequest) -> Result<Self, Refusal> {
-        Ok(Self { job: id(&wire.job)?, offset: wire.offset, limit: wire.limit })
+        Ok(Self { job: parsed(&wire.job)?, offset: wire.offset, limit: wire.limit })
     }
 }
 
@@ -203,9 +203,9 @@ impl TryFrom<pb::TaskLine> for TaskLine {
 
     fn try_from(wire: pb::TaskLine) -> Result<Self, Refusal> {
         Ok(Self {
-            id: id(&wire.id)?,
+            id: parsed(&wire.id)?,
             kind: wire.kind,
-            state: id(&wire.state)?,
+            state: parsed(&wire.state)?,
             attempts_started: wire.attempts_started,
             attempts: each(wire.attempts)?,
             usage: wire.usage.map(Into::into),
@@ -248,35 +248,40 @@ impl TryFrom<pb::AttemptLine> for AttemptLine {
     fn try_from(wire: pb::AttemptLine) -> Result<Self, Refusal> {
         let cause = Cause::ALL.into_iter().find(|cause| cause.to_string() == wire.cause);
         Ok(Self {
-            id: id(&wire.id)?,
-            worker: id(&wire.worker)?,
+            id: parsed(&wire.id)?,
+            worker: parsed(&wire.worker)?,
             pid: wire.pid,
-            state: id(&wire.state)?,
+            state: parsed(&wire.state)?,
             cause: required("a known cause", cause)?,
             started: wire.started,
             ended: wire.ended,
-            runs_as: id(&wire.runs_as)?,
+            runs_as: parsed(&wire.runs_as)?,
         })
     }
 }
 
 impl From<WorkerLine> for pb::WorkerLine {
     fn from(line: WorkerLine) -> Self {
+        let WorkerFacts { pid, address, slots, attempt_memory_bytes, limiter, version } =
+            line.facts;
+        let Room { memory_bytes, memory_free_bytes, disk_bytes, disk_free_bytes } = line.room;
         Self {
             id: line.id.to_string(),
-            pid: line.pid,
-            address: line.address,
+            pid,
+            address,
             state: line.state.to_string(),
-            slots: line.slots,
+            slots,
             running: line.running,
             last_seen_ms: line.last_seen_ms,
-            limiter: line.limiter,
+            limiter,
             exclusion: line.exclusion.map(|exclusion| pb::Exclusion {
                 trouble: exclusion.trouble,
                 reason: exclusion.reason,
                 until: exclusion.until,
             }),
-            room: Some(line.room.into()),
+            room: Some(pb::Room { memory_bytes, memory_free_bytes, disk_bytes, disk_free_bytes }),
+            attempt_memory_bytes,
+            version,
         }
     }
 }
@@ -285,21 +290,27 @@ impl TryFrom<pb::WorkerLine> for WorkerLine {
     type Error = Refusal;
 
     fn try_from(wire: pb::WorkerLine) -> Result<Self, Refusal> {
+        let pb::Room { memory_bytes, memory_free_bytes, disk_bytes, disk_free_bytes } =
+            wire.room.unwrap_or_default();
         Ok(Self {
-            id: id(&wire.id)?,
-            pid: wire.pid,
-            address: wire.address,
-            state: id(&wire.state)?,
-            slots: wire.slots,
-            running: wire.running,
-            last_seen_ms: wire.last_seen_ms,
-            limiter: wire.limiter,
+            id: parsed(&wire.id)?,
+            state: parsed(&wire.state)?,
             exclusion: wire.exclusion.map(|exclusion| ExclusionLine {
                 trouble: exclusion.trouble,
                 reason: exclusion.reason,
                 until: exclusion.until,
             }),
-            room: wire.room.map(Room::from).unwrap_or_default(),
+            running: wire.running,
+            last_seen_ms: wire.last_seen_ms,
+            facts: WorkerFacts {
+                pid: wire.pid,
+                address: wire.address,
+                slots: wire.slots,
+                attempt_memory_bytes: wire.attempt_memory_bytes,
+                limiter: wire.limiter,
+                version: wire.version,
+            },
+            room: Room { memory_bytes, memory_free_bytes, disk_bytes, disk_free_bytes },
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Converts messages about masters to and from protobuf.
 
 use super::field::{bytes, texts};
-use super::{all, each, id, ids, wide};
+use super::{all, each, ids, parsed, wide};
 use crate::rpc::check::invalid;
 use crate::rpc::masters::{Join, MasterLine, MasterList, RemovedList, Role};
 use crate::rpc::pb;
@@ -46,7 +46,7 @@ impl TryFrom<pb::MasterLine> for MasterLine {
         let role = wire.role().try_into()?;
         let pb::MasterLine { pid, address, term, applied, behind, votes, web, .. } = wire;
         let web = Some(web).filter(|web| !web.is_empty());
-        Ok(Self { id: id(&wire.id)?, pid, address, role, term, applied, behind, votes, web })
+        Ok(Self { id: parsed(&wire.id)?, pid, address, role, term, applied, behind, votes, web })
     }
 }
 
@@ -90,7 +90,7 @@ impl TryFrom<pb::JoinRequest> for Join {
     fn try_from(wire: pb::JoinRequest) -> Result<Self, Refusal> {
         Ok(Self {
             cluster: wide("cluster", &wire.cluster)?,
-            id: id(&wire.id)?,
+            id: parsed(&wire.id)?,
             address: wire.address,
         })
     }

@@ -3,11 +3,11 @@
 mod field;
 mod jobs;
 mod masters;
+mod packed;
 mod raft;
 mod shuffle;
-mod workers;
 
-pub(super) use field::{decode, digest, encode, id, ids, wide};
+pub(super) use field::{decode, digest, encode, ids, parsed, wide};
 
 use super::check::invalid;
 use super::refusal::Refusal;

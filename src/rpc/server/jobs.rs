@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use crate::rpc::check;
-use crate::rpc::convert::{encode, id};
+use crate::rpc::convert::{encode, parsed};
 use crate::rpc::jobs::{Jobs, Submit, TasksRequest};
 use crate::rpc::pb;
 use crate::rpc::recipe::RecipeRequest;
@@ -37,7 +37,7 @@ impl<J: Jobs> pb::jobs_server::Jobs for Service<J> {
         request: Request<pb::StatusRequest>,
     ) -> Result<Response<pb::JobStatus>, Status> {
         let pb::StatusRequest { job, after } = request.into_inner();
-        let job = id(&job).map_err(status)?;
+        let job = parsed(&job).map_err(status)?;
         let answer = self.0.status(job, after).await.map_err(status)?;
         Ok(Response::new(answer.into()))
     }
@@ -57,13 +57,13 @@ impl<J: Jobs> pb::jobs_server::Jobs for Service<J> {
         &self,
         request: Request<pb::JobRef>,
     ) -> Result<Response<pb::CountersAnswer>, Status> {
-        let job = id(&request.into_inner().job).map_err(status)?;
+        let job = parsed(&request.into_inner().job).map_err(status)?;
         let groups = self.0.counters(job).await.map_err(status)?;
         Ok(Response::new(groups.into()))
     }
 
     async fn why(&self, request: Request<pb::JobRef>) -> Result<Response<pb::WhyAnswer>, Status> {
-        let job = id(&request.into_inner().job).map_err(status)?;
+        let job = parsed(&request.into_inner().job).map_err(status)?;
         let why = self.0.why(job).await.map_err(status)?;
         Ok(Response::new(pb::WhyAnswer { why_bincode: encode(&why) }))
     }
@@ -73,13 +73,13 @@ impl<J: Jobs> pb::jobs_server::Jobs for Service<J> {
         request: Request<pb::RecipeRequest>,
     ) -> Result<Response<pb::RecipeAnswer>, Status> {
         let pb::RecipeRequest { task, number } = request.into_inner();
-        let task = id(&task).map_err(status)?;
+        let task = parsed(&task).map_err(status)?;
         let recipe = self.0.recipe(RecipeRequest { task, number }).await.map_err(status)?;
         Ok(Response::new(pb::RecipeAnswer { recipe_bincode: encode(&recipe) }))
     }
 
     async fn kill(&self, request: Request<pb::JobRef>) -> Result<Response<pb::Ack>, Status> {
-        let job = id(&request.into_inner().job).map_err(status)?;
+        let job = parsed(&request.into_inner().job).map_err(status)?;
         self.0.kill(job).await.map_err(status)?;
         Ok(Response::new(pb::Ack {}))
     }
@@ -94,7 +94,7 @@ impl<J: Jobs> pb::jobs_server::Jobs for Service<J> {
     }
 
     async fn drain(&self, request: Request<pb::DrainRequest>) -> Result<Response<pb::Ack>, Status> {
-        let worker = id(&request.into_inner().worker).map_err(status)?;
+        let worker = parsed(&request.into_inner().worker).map_err(status)?;
         self.0.drain(worker).await.map_err(status)?;
         Ok(Response::new(pb::Ack {}))
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use crate::rpc::check;
-use crate::rpc::convert::id;
+use crate::rpc::convert::parsed;
 use crate::rpc::masters::{Join, Masters};
 use crate::rpc::pb;
 use crate::rpc::status::status;
@@ -32,7 +32,7 @@ impl<M: Masters> pb::masters_server::Masters for Service<M> {
     }
 
     async fn transfer(&self, request: Request<pb::MasterRef>) -> Result<Response<pb::Ack>, Status> {
-        let master = id(&request.into_inner().master).map_err(status)?;
+        let master = parsed(&request.into_inner().master).map_err(status)?;
         self.0.transfer(master).await.map_err(status)?;
         Ok(Response::new(pb::Ack {}))
     }
@@ -49,7 +49,7 @@ impl<M: Masters> pb::masters_server::Masters for Service<M> {
         &self,
         request: Request<pb::MasterRef>,
     ) -> Result<Response<pb::RemoveAnswer>, Status> {
-        let master = id(&request.into_inner().master).map_err(status)?;
+        let master = parsed(&request.into_inner().master).map_err(status)?;
         let was_member = self.0.remove(master).await.map_err(status)?;
         Ok(Response::new(pb::RemoveAnswer { was_member }))
     }

@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status};
 
 use super::STILL_MAX;
 use crate::rpc::check;
-use crate::rpc::convert::id;
+use crate::rpc::convert::parsed;
 use crate::rpc::pb;
 use crate::rpc::shuffle::{CHUNK_BYTES, FetchPiece, FetchRequest, Shuffle};
 use crate::rpc::status::status;
@@ -28,9 +28,9 @@ impl<S: Shuffle> pb::shuffle_server::Shuffle for Service<S> {
 
     async fn fetch(
         &self,
-        request: Request<pb::FetchRequest>,
+        request: Request<pb::Packed>,
     ) -> Result<Response<Self::FetchStream>, Status> {
-        let request = FetchRequest::try_from(request.into_inner()).map_err(status)?;
+        let request: FetchRequest = request.into_inner().open("a fetch").map_err(status)?;
         check::fetch(&request).map_err(status)?;
         let (sender, pieces) = mpsc::channel(PIECES_AHEAD);
         let shuffle = self.0.clone();
@@ -49,7 +49,7 @@ impl<S: Shuffle> pb::shuffle_server::Shuffle for Service<S> {
         &self,
         request: Request<pb::LogRequest>,
     ) -> Result<Response<pb::LogAnswer>, Status> {
-        let attempt = id(&request.into_inner().attempt).map_err(status)?;
+        let attempt = parsed(&request.into_inner().attempt).map_err(status)?;
         let tail = self.0.log(attempt).await.map_err(status)?;
         Ok(Response::new(pb::LogAnswer { tail }))
     }

@@ -14,37 +14,29 @@ pub(super) struct Service<W>(pub(super) Arc<W>);
 
 #[tonic::async_trait]
 impl<W: Workers> pb::workers_server::Workers for Service<W> {
-    async fn register(
-        &self,
-        request: Request<pb::RegisterRequest>,
-    ) -> Result<Response<pb::RegisterAnswer>, Status> {
-        let request = Register::try_from(request.into_inner()).map_err(status)?;
+    async fn register(&self, request: Request<pb::Packed>) -> Result<Response<pb::Packed>, Status> {
+        let request: Register = request.into_inner().open("a registration").map_err(status)?;
         check::register(&request).map_err(status)?;
         let registered = self.0.register(request).await.map_err(status)?;
-        Ok(Response::new(registered.into()))
+        Ok(Response::new(pb::Packed::of(&registered)))
     }
 
-    async fn poll(
-        &self,
-        request: Request<pb::PollRequest>,
-    ) -> Result<Response<pb::PollAnswer>, Status> {
-        let mut request = Poll::try_from(request.into_inner()).map_err(status)?;
+    async fn poll(&self, request: Request<pb::Packed>) -> Result<Response<pb::Packed>, Status> {
+        let mut request: Poll = request.into_inner().open("a poll").map_err(status)?;
         check::poll(&mut request).map_err(status)?;
         let orders = self.0.poll(request).await.map_err(status)?;
-        Ok(Response::new(orders.into()))
+        Ok(Response::new(pb::Packed::of(&orders)))
     }
 
-    async fn locate(
-        &self,
-        request: Request<pb::LocateRequest>,
-    ) -> Result<Response<pb::LocateAnswer>, Status> {
-        let request = Locate::try_from(request.into_inner()).map_err(status)?;
+    async fn locate(&self, request: Request<pb::Packed>) -> Result<Response<pb::Packed>, Status> {
+        let request: Locate =
+            request.into_inner().open("a question for map outputs").map_err(status)?;
         let located = self.0.locate(request).await.map_err(status)?;
-        Ok(Response::new(located.into()))
+        Ok(Response::new(pb::Packed::of(&located)))
     }
 
-    async fn leave(&self, request: Request<pb::LeaveRequest>) -> Result<Response<pb::Ack>, Status> {
-        let request = Leave::try_from(request.into_inner()).map_err(status)?;
+    async fn leave(&self, request: Request<pb::Packed>) -> Result<Response<pb::Ack>, Status> {
+        let request: Leave = request.into_inner().open("a goodbye").map_err(status)?;
         self.0.leave(request).await.map_err(status)?;
         Ok(Response::new(pb::Ack {}))
     }

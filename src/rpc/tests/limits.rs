@@ -8,7 +8,6 @@ use tonic::transport::{Channel, Endpoint};
 
 use super::*;
 use crate::rpc::artifacts::ARTIFACT_BYTES_MAX;
-use crate::rpc::convert::encode;
 use crate::rpc::pb::artifacts_client::ArtifactsClient;
 use crate::rpc::pb::jobs_client::JobsClient;
 use crate::rpc::pb::masters_client::MastersClient;
@@ -16,11 +15,12 @@ use crate::rpc::pb::put_piece::Piece;
 use crate::rpc::pb::raft_client::RaftClient;
 use crate::rpc::pb::shuffle_client::ShuffleClient;
 use crate::rpc::pb::workers_client::WorkersClient;
-use crate::rpc::pb::{self, held};
-use crate::rpc::shuffle::SEGMENTS_MAX;
+use crate::rpc::pb::{self, Packed};
+use crate::rpc::shuffle::{FetchRequest, SEGMENTS_MAX};
 use crate::rpc::status::refusal;
+use crate::rpc::workers::{Held, HeldState, LostOutput};
 use crate::rpc::{Digester, RAFT_BYTES_MAX};
-use crate::spec::{JobSpec, Location, SideFileSpec};
+use crate::spec::{JobSpec, Location, SideFileSpec, WorkerFacts};
 
 /// A request on its way to a server.
 enum Asked {
@@ -34,14 +34,14 @@ enum Asked {
     Kill(pb::JobRef),
     ListWorkers(pb::ListRequest),
     Drain(pb::DrainRequest),
-    Register(pb::RegisterRequest),
-    Poll(pb::PollRequest),
-    Locate(pb::LocateRequest),
-    Leave(pb::LeaveRequest),
+    Register(Packed),
+    Poll(Packed),
+    Locate(Packed),
+    Leave(Packed),
     Has(pb::ArtifactRef),
     Put(Vec<Piece>),
     Get(pb::ArtifactRef),
-    Fetch(pb::FetchRequest),
+    Fetch(Packed),
     Log(pb::LogRequest),
     ListMasters(pb::ListMastersRequest),
     Standing(pb::StandingRequest),
@@ -281,58 +281,50 @@ fn of_clients() -> Table {
 }
 
 fn of_workers() -> Table {
-    let register = |change: &dyn Fn(&mut pb::RegisterRequest)| {
-        Asked::Register(with(workers::register().into(), change))
+    let register = |change: &dyn Fn(&mut Register)| {
+        Asked::Register(Packed::of(&with(workers::register(), change)))
     };
-    let at = |address: &'static str| register(&|register| register.address = address.into());
-    let outputs =
-        |count| register(&|register| register.outputs = vec![register.outputs[0].clone(); count]);
-    let poll =
-        |change: &dyn Fn(&mut pb::PollRequest)| Asked::Poll(with(workers::poll().into(), change));
+    let facts =
+        |change: &dyn Fn(&mut WorkerFacts)| register(&|register| change(&mut register.facts));
+    let at = |address: &'static str| facts(&|facts| facts.address = address.into());
+    let outputs = |count| register(&|register| register.outputs = vec![register.outputs[0]; count]);
+    let poll = |change: &dyn Fn(&mut Poll)| Asked::Poll(Packed::of(&with(workers::poll(), change)));
     let held = |count| {
         poll(&|poll| {
-            let swept = Some(held::State::Swept(pb::Ack {}));
-            poll.held = vec![pb::Held { state: swept, ..poll.held[0].clone() }; count];
+            let swept = Held { state: HeldState::Swept, ..poll.held[0].clone() };
+            poll.held = vec![swept; count];
         })
     };
     let lost = |count| {
         poll(&|poll| {
-            let (attempt, worker) = ("j7/m0#1".to_owned(), "w1".to_owned());
-            let lost = vec![pb::LostOutput { attempt, worker, is_corrupt: false }; count];
-            let failure_bincode = encode(&Failure::new(Cause::FetchFailed, "gone"));
+            let attempt = JobId(7).task(TaskKind::Map, 0).attempt(1);
+            let lost = vec![LostOutput { attempt, worker: WorkerId(1), is_corrupt: false }; count];
+            let failure = Failure::new(Cause::FetchFailed, "gone");
             poll.held.truncate(2);
             for held in &mut poll.held {
-                let (failure_bincode, lost) = (failure_bincode.clone(), lost.clone());
-                held.state = Some(held::State::Failed(pb::Failed { failure_bincode, lost }));
+                held.state = HeldState::Failed { failure: failure.clone(), lost: lost.clone() };
             }
         })
     };
-    let jobs = |count| poll(&|poll| poll.jobs = vec!["j7".into(); count]);
-    let leave = |worker: &str, bytes| {
-        let incarnation = vec![0; bytes];
-        Asked::Leave(pb::LeaveRequest { worker: worker.into(), incarnation })
-    };
-    let locate = |job: &str| Asked::Locate(pb::LocateRequest { job: job.into(), since: u64::MAX });
+    let jobs = |count| poll(&|poll| poll.jobs = vec![JobId(7); count]);
+    // As the types of the requests, but with any text as an id.
+    let locate = |job: &str| Asked::Locate(Packed::of(&(job, u64::MAX)));
+    let leave = |worker: &str| Asked::Leave(Packed::of(&(worker, 0_u128)));
+    let other_version = Packed { protocol: 0, ..Packed::of(&workers::poll()) };
+    let long = Packed::of(&(workers::poll(), 1_u8));
     vec![
-        (register(&|register| register.slots = 1_024), ""),
-        (register(&|register| register.slots = 1_025), "slots must be 1 to 1024, got 1025"),
-        (register(&|register| register.slots = 0), "slots must be 1 to 1024, got 0"),
+        (facts(&|facts| facts.slots = 1_024), ""),
+        (facts(&|facts| facts.slots = 1_025), "slots must be 1 to 1024, got 1025"),
+        (facts(&|facts| facts.slots = 0), "slots must be 1 to 1024, got 0"),
         (at("[::1]:7411"), ""),
         (at("10.0.0.1:7411"), "10.0.0.1:7411 is not on this machine"),
         (at("0.0.0.0:7411"), "0.0.0.0:7411 is not on this machine"),
         (at("a.b:7411"), "`a.b:7411` is not an address"),
         (at("127.0.0.1:0"), "the port of the worker's address must be 1 to 65535, got 0"),
-        (register(&|register| register.limiter = "x".repeat(64)), ""),
-        (register(&|register| register.limiter = "x".repeat(65)), "at most 64 bytes of plain text"),
-        (register(&|register| register.limiter = "a\nb".into()), "limiter `a\\nb` must be at most"),
-        (
-            register(&|register| register.incarnation.clear()),
-            "incarnation must have 16 bytes, got 0",
-        ),
-        (
-            register(&|register| register.outputs[0].nonce.clear()),
-            "nonce must have 16 bytes, got 0",
-        ),
+        (facts(&|facts| facts.limiter = "x".repeat(64)), ""),
+        (facts(&|facts| facts.limiter = "x".repeat(65)), "at most 64 bytes of plain text"),
+        (facts(&|facts| facts.limiter = "a\nb".into()), "limiter `a\\nb` must be at most"),
+        (facts(&|facts| facts.version = "x".repeat(65)), "at most 64 bytes of plain text"),
         (outputs(1_000_000), ""),
         (outputs(1_000_001), "outputs must be 0 to 1000000, got 1000001"),
         (held(100_000), ""),
@@ -341,13 +333,12 @@ fn of_workers() -> Table {
         (jobs(100_001), "jobs must be 0 to 100000, got 100001"),
         (lost(500_000), ""),
         (lost(500_001), "lost outputs must be 0 to 1000000, got 1000002"),
-        (poll(&|poll| poll.held[0].state = None), "state is missing"),
-        (poll(&|poll| poll.held[0].attempt = "j7/m1".into()), "expected a form like `j7/m"),
+        (Asked::Poll(other_version), "a poll has version 0 of the protocol"),
+        (Asked::Poll(long), "a poll cannot be decoded: "),
         (locate("j7"), ""),
         (locate("7"), "expected a form like `j7`"),
-        (leave("w4", 16), ""),
-        (leave("4", 16), "expected a form like `w4`"),
-        (leave("w4", 15), "incarnation must have 16 bytes, got 15"),
+        (leave("w4"), ""),
+        (leave("4"), "expected a form like `w4`"),
     ]
 }
 
@@ -375,11 +366,10 @@ fn of_artifacts() -> Table {
 }
 
 fn of_peers() -> Table {
-    let fetch = |change: &dyn Fn(&mut pb::FetchRequest)| {
-        Asked::Fetch(with(shuffle::request(&[0]).into(), change))
+    let fetch = |change: &dyn Fn(&mut FetchRequest)| {
+        Asked::Fetch(Packed::of(&with(shuffle::request(&[0]), change)))
     };
-    let segments =
-        |count| fetch(&|fetch| (fetch.maps, fetch.numbers) = (vec![0; count], vec![1; count]));
+    let segments = |count| fetch(&|fetch| fetch.maps = vec![(0, 1); count]);
     let log = |attempt: &str| Asked::Log(pb::LogRequest { attempt: attempt.into() });
     vec![
         (segments(SEGMENTS_MAX), ""),
@@ -392,8 +382,6 @@ fn of_peers() -> Table {
             fetch(&|fetch| fetch.machine = "m".repeat(65)),
             "length of the machine's name in bytes must be 0 to 64, got 65",
         ),
-        (fetch(&|fetch| fetch.numbers.push(1)), "must have the same length, got 1 and 2"),
-        (fetch(&|fetch| fetch.nonce.push(1)), "nonce must have 16 bytes, got 17"),
         (log("j7/m0#1"), ""),
         (log("j7/m0#0"), "expected a form like `j7/m"),
     ]

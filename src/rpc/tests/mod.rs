@@ -31,10 +31,10 @@ use super::recipe::{Recipe, RecipeRequest};
 use super::refusal::Refusal;
 use super::server::{Bounds, serve_master, serve_master_within};
 use super::why::{BadRecord, Kind, Tried, Why};
-use super::workers::{Leave, Locate, Located, Orders, Poll, Register, Registered, Room, Workers};
+use super::workers::{Leave, Locate, Located, Orders, Poll, Register, Registered, Workers};
 use crate::spec::{
-    AttemptId, AttemptState, Cause, Failure, JobId, JobState, MasterId, Nonce, TaskKind, TaskState,
-    Usage, WorkerId, WorkerState,
+    AttemptId, AttemptState, Cause, Failure, JobId, JobState, MasterId, Nonce, Room, TaskKind,
+    TaskState, Usage, WorkerId, WorkerState,
 };
 
 /// A master that gives prepared answers, and remembers the requests.
@@ -158,13 +158,10 @@ fn recipe(attempt: AttemptId) -> Recipe {
 fn worker() -> WorkerLine {
     WorkerLine {
         id: WorkerId(4),
-        pid: 77,
-        address: "127.0.0.1:9".into(),
         state: WorkerState::Alive,
-        slots: 2,
         running: 1,
         last_seen_ms: 12,
-        limiter: "sampled".into(),
+        facts: workers::facts(),
         exclusion: Some(ExclusionLine {
             trouble: "scratch".into(),
             reason: "its disk was full".into(),

@@ -1,10 +1,10 @@
 //! Tests requests of workers to a master.
 
 use super::*;
-use crate::rpc::workers::{
-    Held, HeldOutput, HeldState, LocatedMap, LostOutput, Order, OrderWork, Room,
+use crate::rpc::workers::{Held, HeldOutput, HeldState, LocatedMap, LostOutput, Order, OrderWork};
+use crate::spec::{
+    AttemptId, Counters, HotKey, Nonce, RecordRef, Room, Usage, Volume, WorkerFacts,
 };
-use crate::spec::{AttemptId, Counters, HotKey, Nonce, RecordRef, Usage, Volume};
 
 fn attempt(index: u32) -> AttemptId {
     JobId(7).task(TaskKind::Map, index).attempt(2)
@@ -16,15 +16,22 @@ fn counters() -> Counters {
     counters
 }
 
-pub(super) fn register() -> Register {
-    Register {
-        incarnation: u128::MAX / 3,
-        worker: Some(WorkerId(4)),
+pub(super) fn facts() -> WorkerFacts {
+    WorkerFacts {
         pid: 77,
         address: "127.0.0.1:7411".into(),
         slots: 2,
         attempt_memory_bytes: 1 << 30,
         limiter: "cgroup v1".into(),
+        version: "0.1.0".into(),
+    }
+}
+
+pub(super) fn register() -> Register {
+    Register {
+        incarnation: u128::MAX / 3,
+        worker: Some(WorkerId(4)),
+        facts: facts(),
         outputs: vec![HeldOutput { attempt: attempt(1), nonce: Nonce(5), digest: u64::MAX }],
         cluster: Some(u128::MAX / 5),
     }

@@ -29,10 +29,6 @@ pub struct RegisterWorker {
     pub slots: u32,
     /// Memory that it gives to an attempt, in bytes; 0 if that is not limited.
     pub attempt_memory_bytes: u64,
-    /// Its process id on its machine, for people.
-    pub pid: u32,
-    /// Address for fetching its map outputs; the scheduler does not interpret it.
-    pub address: String,
     /// Map outputs that it still holds, as many as fit into one command.
     pub outputs: Vec<HeldOutput>,
 }
@@ -43,7 +39,7 @@ impl RegisterWorker {
         scheduler: &mut Scheduler,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Rejection> {
-        let Self { worker, incarnation, slots, attempt_memory_bytes, pid, address, outputs } = self;
+        let Self { worker, incarnation, slots, attempt_memory_bytes, outputs } = self;
         Field::Slots.check(slots, SLOTS)?;
         if let Some(current) = scheduler.slots.get(worker).map(|worker| worker.incarnation) {
             if current == incarnation {
@@ -54,8 +50,7 @@ impl RegisterWorker {
             }
             lose_worker::remove(scheduler, worker, Departure::Lost, effects)?;
         }
-        let lent = (slots, attempt_memory_bytes);
-        scheduler.slots.add(worker, Worker::new(incarnation, pid, address, lent));
+        scheduler.slots.add(worker, Worker::new(incarnation, slots, attempt_memory_bytes));
         restore_outputs::restore(scheduler, worker, outputs, effects)
     }
 }

@@ -22,8 +22,8 @@ impl Gauge {
             return Vec::new();
         }
         let room = &worker.room;
-        let slots = format!("{} of {}", worker.running, worker.slots);
-        let (running, all) = (worker.running.into(), worker.slots.into());
+        let slots = format!("{} of {}", worker.running, worker.facts.slots);
+        let (running, all) = (worker.running.into(), worker.facts.slots.into());
         // It is good if all slots are in use, so this bar never warns.
         let slots = Self { class: "map", ..Self::of("Slots", running, all, slots) };
         let of = |name, free: u64, all: u64| {
@@ -44,25 +44,19 @@ impl Gauge {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rpc::workers::Room;
-    use crate::spec::{WorkerId, WorkerState};
+    use crate::spec::{Room, WorkerFacts, WorkerId, WorkerState};
 
     #[test]
     fn worker_has_bars_for_known_values_only() {
         let room = Room { disk_bytes: 100 << 30, disk_free_bytes: 5 << 30, ..Room::default() };
-        let (id, pid, address, state) = (WorkerId(1), 1, String::new(), WorkerState::Alive);
-        let (slots, running, last_seen_ms, limiter) = (4, 4, 0, String::new());
-        let exclusion = None;
+        let facts = WorkerFacts { slots: 4, ..WorkerFacts::default() };
         let worker = WorkerLine {
-            id,
-            pid,
-            address,
-            state,
-            exclusion,
-            slots,
-            running,
-            last_seen_ms,
-            limiter,
+            id: WorkerId(1),
+            state: WorkerState::Alive,
+            exclusion: None,
+            running: 4,
+            last_seen_ms: 0,
+            facts,
             room,
         };
         let bars = Gauge::of_worker(&worker);

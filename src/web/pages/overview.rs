@@ -115,7 +115,7 @@ fn doing(job: &JobStatus) -> String {
 <div class="cards">{% for (worker, seen, gauges) in workers %}<article{% if gauges.is_empty() %} class="gone"{% endif %}><h3><a href="/workers/{{ worker.id }}">{{ worker.id }}</a> <span class="state {{ worker.state }}">{{ worker.state }}</span></h3>
 {% if !gauges.is_empty() %}<dl>{% for gauge in gauges %}<dt>{{ gauge.name }}</dt><dd><progress class="{{ gauge.class }}" max="100" value="{{ gauge.percent }}" aria-label="{{ gauge.name }} of {{ worker.id }} in use">{{ gauge.percent }} %</progress><span>{{ gauge.text }}</span></dd>{% endfor %}</dl>
 {% endif %}{% if let Some(exclusion) = worker.exclusion %}<p class="warn">{{ self::sentence(&exclusion.reason) }}; excluded until {{ self::clock(&exclusion.until) }}</p>
-{% endif %}<p class="soft">{{ worker.address }}, PID {{ worker.pid }}<br>last seen {{ seen }} ago</p></article>
+{% endif %}<p class="soft">{{ worker.facts.address }}, PID {{ worker.facts.pid }}<br>last seen {{ seen }} ago</p></article>
 {% endfor %}</div>{% if known > workers.len() %}<p class="soft">The first {{ workers.len() }} of {{ known }}; <a href="/api/v1/workers">all of them</a> as JSON.</p>{% endif %}</section>
 {% endif %}<section><h2>Masters</h2>
 <div class="scroll" tabindex="0" role="group" aria-label="Masters"><table><thead><tr><th scope="col">Master</th><th scope="col">Role</th><th scope="col" class="num">Term</th><th scope="col" class="num">Applied</th><th scope="col" class="num">Behind</th><th scope="col">Address</th><th scope="col">Web</th></tr></thead><tbody>

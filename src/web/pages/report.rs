@@ -150,7 +150,7 @@ fn counters(all: &[(String, String, String)]) -> Vec<(String, String, String)> {
 <dt>Version</dt><dd>gristmill {{ version }}, executor's protocol {{ protocol }}</dd>
 <dt>Workers</dt><dd>{{ workers.len() }}{% if workers_left_out > 0 %} and {{ workers_left_out }} more{% endif %}</dd></dl>
 <div class="scroll"><table><thead><tr><th scope="col">Worker</th><th scope="col">State</th><th scope="col" class="num">Slots</th><th scope="col">Memory limit</th><th scope="col">Address</th></tr></thead><tbody>
-{% for worker in workers %}<tr><td>{{ worker.id }}</td><td>{{ worker.state }}</td><td class="num">{{ worker.slots }}</td><td>{{ worker.limiter }}</td><td>{{ worker.address }}</td></tr>
+{% for worker in workers %}<tr><td>{{ worker.id }}</td><td>{{ worker.state }}</td><td class="num">{{ worker.facts.slots }}</td><td>{{ worker.facts.limiter }}</td><td>{{ worker.facts.address }}</td></tr>
 {% endfor %}</tbody></table></div></section>
 </main>
 </body>
@@ -284,7 +284,7 @@ mod tests {
     use crate::rpc::jobs::Tally;
     use crate::rpc::why::Kind;
     use crate::scheduler::Partition;
-    use crate::spec::{Cause, Failure, HotKey, JobState, TaskKind, WorkerState};
+    use crate::spec::{Cause, Failure, HotKey, JobState, TaskKind, WorkerFacts, WorkerState};
     use crate::web::summary::large;
 
     const MOST: usize = 300_000;
@@ -316,13 +316,13 @@ mod tests {
         };
         let worker = WorkerLine {
             id: WorkerId(1),
-            pid: 1,
-            address: "127.0.0.1:9".into(),
             state: WorkerState::Alive,
-            slots: 2,
             running: 0,
             last_seen_ms: 1,
-            limiter: foreign.chars().take(20).collect(),
+            facts: WorkerFacts {
+                limiter: foreign.chars().take(20).collect(),
+                ..WorkerFacts::default()
+            },
             exclusion: None,
             room: Default::default(),
         };

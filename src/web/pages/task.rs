@@ -234,7 +234,7 @@ async fn log(web: &Web, attempt: Option<&AttemptLine>) -> Result<String, String>
     let workers = web.master.workers().await.map_err(|refusal| refusal.to_string())?;
     let worker = workers.into_iter().find(|line| line.id == attempt.worker);
     let gone = || format!("the log was lost with worker {}", attempt.worker);
-    let address = worker.ok_or_else(gone)?.address;
+    let address = worker.ok_or_else(gone)?.facts.address;
     let options = Options { answer: LOG_WITHIN, ..Options::default() };
     let tail = Peer::connect(&address, &options).log(attempt.runs_as).await;
     let tail = tail.map_err(|refusal| refusal.to_string())?;

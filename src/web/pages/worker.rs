@@ -9,7 +9,7 @@ use super::words::{clock, plural, sentence, span};
 use crate::master::Held;
 use crate::rpc::jobs::{Jobs, WorkerLine};
 use crate::rpc::refusal::Refusal;
-use crate::rpc::workers::UNLIMITED;
+use crate::spec::UNLIMITED;
 use crate::spec::WorkerId;
 use crate::web::Web;
 use crate::web::answer::Answer;
@@ -24,7 +24,7 @@ use crate::web::query::id;
 {% endif %}{% if gauges.is_empty() %}<p class="lead">Last seen {{ seen }} ago. It runs nothing.</p>
 {% else %}<div class="tiles"><div><b>{{ seen }}</b>since last seen</div><div><b>{{ held.attempts.len() }}</b>{{ running }}</div><div><b>{{ held.outputs }}</b>{{ outputs }} kept for reduces</div></div>
 <section><h2>Resources</h2><dl class="gauges">{% for gauge in gauges %}<dt>{{ gauge.name }}</dt><dd><progress class="{{ gauge.class }}" max="100" value="{{ gauge.percent }}" aria-label="{{ gauge.name }} in use">{{ gauge.percent }} %</progress><span>{{ gauge.text }}</span></dd>{% endfor %}</dl><p class="soft">Memory is that of the worker's machine, disk that of the file system of its <code>--data</code> folder.</p></section>
-{% endif %}<section><h2>Process</h2><dl><dt>Address</dt><dd>{{ worker.address }}</dd><dt>Process ID</dt><dd>{{ worker.pid }}</dd><dt>Memory limit of attempts</dt><dd>{% if worker.limiter == self::UNLIMITED %}none: the worker was started without <code>--memory</code>{% else %}by {{ worker.limiter }}{% endif %}</dd></dl></section>
+{% endif %}<section><h2>Process</h2><dl><dt>Address</dt><dd>{{ worker.facts.address }}</dd><dt>Process ID</dt><dd>{{ worker.facts.pid }}</dd><dt>Memory limit of attempts</dt><dd>{% if worker.facts.limiter == self::UNLIMITED %}none: the worker was started without <code>--memory</code>{% else %}by {{ worker.facts.limiter }}{% endif %}</dd></dl></section>
 {% if !gauges.is_empty() %}<section><h2>Running attempts</h2>
 {% if held.attempts.is_empty() %}<p class="soft">No attempt is running.</p>{% else %}<ul>{% for attempt in held.attempts %}<li><a href="/jobs/{{ attempt.task.job }}/tasks/{{ attempt.task.kind.letter() }}{{ attempt.task.index }}">{{ attempt }}</a></li>{% endfor %}</ul>{% endif %}</section>{% endif %}"#
 )]

@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use gristmill::rpc::client::{Master, Options};
 use gristmill::rpc::workers::{
-    Held, HeldState, Leave, LostOutput, Order, OrderWork, Poll, Register, Room, UNLIMITED, Workers,
+    Held, HeldState, Leave, LostOutput, Order, OrderWork, Poll, Register, Workers,
 };
-use gristmill::spec::{AttemptId, Cause, Failure, JobId, TaskKind, Volume, WorkerId};
+use gristmill::spec::{
+    AttemptId, Cause, Failure, JobId, Room, TaskKind, Volume, WorkerFacts, WorkerId,
+};
 
 use super::faults::pass;
 use crate::commands::Result;
@@ -101,11 +103,12 @@ async fn lie(masters: Vec<String>, incarnation: u64, stop: &AtomicBool) -> Resul
         .register(Register {
             incarnation,
             worker: None,
-            pid: std::process::id(),
-            address: "127.0.0.1:9".into(),
-            slots: SLOTS,
-            attempt_memory_bytes: 0,
-            limiter: UNLIMITED.into(),
+            facts: WorkerFacts {
+                pid: std::process::id(),
+                address: "127.0.0.1:9".into(),
+                slots: SLOTS,
+                ..WorkerFacts::default()
+            },
             outputs: Vec::new(),
             cluster: None,
         })
