@@ -1,4 +1,4 @@
-//! Limits that the command line, the protocol and the scheduler share.
+//! Limits that several modules share: the command line, the protocol and the scheduler.
 
 use std::ops::RangeInclusive;
 
@@ -14,3 +14,7 @@ pub const SLOTS: RangeInclusive<u32> = 1..=1_024;
 pub const SUBMISSION_ID_BYTES: RangeInclusive<u64> = 1..=128;
 /// Accepted numbers of a master within its cluster.
 pub const MASTER_NUMBER: RangeInclusive<u64> = 1..=1_000;
+/// Accepted numbers of masters of a cluster on one machine.
+pub const DEV_MASTERS: RangeInclusive<u32> = 1..=7;
+/// Accepted numbers of workers of a cluster on one machine.
+pub const DEV_WORKERS: RangeInclusive<u32> = 1..=64;

@@ -34,7 +34,7 @@ use crate::rpc::address::PORT;
 use crate::rpc::client::{Master, Options};
 use crate::rpc::jobs::Jobs;
 use crate::spec::WorkerId;
-use crate::spec::limits::SLOTS;
+use crate::spec::limits::{DEV_MASTERS, DEV_WORKERS, SLOTS};
 
 /// Time between two checks of the children.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -49,10 +49,10 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 #[derive(Debug, Args)]
 pub(super) struct Dev {
     /// Number of masters, from 1 to 7: three tolerate one failure, five tolerate two
-    #[arg(long, value_name = "N", default_value = "1", value_parser = whole(1..=7_u32))]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = whole(DEV_MASTERS))]
     masters: u32,
     /// Number of workers, from 1 to 64
-    #[arg(long, value_name = "N", default_value = "2", value_parser = whole(1..=64_u32))]
+    #[arg(long, value_name = "N", default_value = "2", value_parser = whole(DEV_WORKERS))]
     workers: u32,
     /// Slots of each worker [default: cores / workers, at least 1]
     #[arg(long, value_name = "N", value_parser = whole(SLOTS))]
