@@ -16,7 +16,7 @@ use gristmill::clock::Clock;
 use gristmill::master::{Begin, Master, Nonces, Options, Seat};
 use gristmill::rpc::artifacts::{Artifacts, Digest};
 use gristmill::rpc::jobs::{Jobs, Submit};
-use gristmill::rpc::workers::{Held, HeldState, OrderWork, Poll, Register, Workers};
+use gristmill::rpc::workers::{Done, Held, HeldState, Poll, Register, Work, Workers};
 use gristmill::spec::{
     AttemptId, Counters, HotKey, InputSpec, JobId, JobSpec, JobState, Location, Nonce, TaskKind,
     Usage, Volume, WorkerFacts,
@@ -58,7 +58,7 @@ struct Worker {
     incarnation: u128,
     sequence: u64,
     held: BTreeMap<AttemptId, HeldState>,
-    work: BTreeMap<AttemptId, OrderWork>,
+    work: BTreeMap<AttemptId, Work>,
     jobs: BTreeSet<JobId>,
 }
 
@@ -138,40 +138,41 @@ impl Course {
     }
 
     /// Returns the result of an attempt, or `None` while it may not end yet.
-    fn end(&self, attempt: AttemptId, work: &OrderWork) -> Option<HeldState> {
+    fn end(&self, attempt: AttemptId, work: &Work) -> Option<HeldState> {
         let mut counters = Counters::new();
         counters.add("Task", "records", 1_000);
         counters.add("Task", "bytes", 64_000_000);
         Some(match work {
-            OrderWork::Plan => {
+            Work::Plan => {
                 let (splits, reducers) = (self.maps, self.reduces);
-                HeldState::Planned {
+                HeldState::Done(Done::Plan {
                     plan: self.plan,
                     splits,
                     reducers,
                     input_bytes: u64::from(self.maps) * 64_000_000,
                     counters,
-                }
+                })
             }
-            OrderWork::Map { .. } => HeldState::Mapped {
+            Work::Map { .. } => HeldState::Done(Done::Map {
+                output: (),
                 joined: 0,
                 digest: u64::from(attempt.task.index),
                 bytes: 64_000_000,
                 is_staged: false,
                 counters,
                 volume: Volume::of_bytes(64_000_000),
-            },
-            OrderWork::Reduce { .. } if self.may_reduce.load(Ordering::SeqCst) => {
+            }),
+            Work::Reduce { .. } if self.may_reduce.load(Ordering::SeqCst) => {
                 let hot = |n: u8| HotKey { shown: n.to_string(), records: 1_000 };
                 let hottest = (0..5).map(hot).collect();
                 let (bytes_in, records_in) = (64_000_000, 1_000_000);
                 let usage = Usage { bytes_in, records_in, ..Usage::default() };
                 let volume = Volume { usage, hottest };
-                HeldState::Reduced { counters, volume }
+                HeldState::Done(Done::Reduce { counters, volume })
             }
-            OrderWork::Reduce { .. } => return None,
-            OrderWork::Commit { .. } => HeldState::Committed { records: 1, bytes: 1 },
-            OrderWork::Sweep => HeldState::Swept,
+            Work::Reduce { .. } => return None,
+            Work::Commit { .. } => HeldState::Done(Done::Commit { records: 1, bytes: 1 }),
+            Work::Sweep => HeldState::Done(Done::Sweep),
         })
     }
 }

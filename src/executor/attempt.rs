@@ -51,11 +51,8 @@ impl Attempt<'_> {
     fn run<J: Job>(&self, more: &mut dyn More) -> Result<Done, Failure> {
         match &self.run.work {
             Work::Plan => self.plan::<J>(),
-            Work::Map { plan, joined, compress } => {
-                let codec = if *compress { Codec::Lz4 } else { Codec::Stored };
-                self.map::<J>(plan, joined, codec, more)
-            }
-            Work::Reduce { plan, segments } => self.reduce::<J>(plan, segments),
+            Work::Map { plan, joined } => self.map::<J>(plan, joined, more),
+            Work::Reduce { plan, maps } => self.reduce::<J>(plan, maps),
             Work::Commit { maps, reduces, counters, created } => {
                 let winners = Winners { job: self.id().task.job, maps, reduces };
                 let (spec, nonce) = (&self.run.spec, self.run.nonce);
@@ -84,14 +81,19 @@ impl Attempt<'_> {
         plan.write(&path).map_err(failed)?;
         let (splits, reducers) = (plan.splits.len() as u32, plan.reducers);
         let input_bytes = plan.splits.iter().map(Split::bytes).fold(0, u64::saturating_add);
-        Ok(Done::Plan { plan: path, splits, reducers, input_bytes, counters: Counters::new() })
+        Ok(Done::Plan {
+            plan: path.into(),
+            splits,
+            reducers,
+            input_bytes,
+            counters: Counters::new(),
+        })
     }
 
     fn map<J: Job>(
         &self,
         plan: &Path,
         joined: &[u32],
-        codec: Codec,
         more: &mut dyn More,
     ) -> Result<Done, Failure> {
         let plan = PlanFile::open(plan).map_err(failed)?;
@@ -112,7 +114,7 @@ impl Attempt<'_> {
             return Ok(Done::Map { output, joined, digest, bytes, is_staged, counters, volume });
         }
         let output = self.run.scratch.join("sealed");
-        let to = self.spill_to(codec);
+        let to = self.spill_to(if self.run.compress { Codec::Lz4 } else { Codec::Stored });
         let by = (&job, &job.combiner(), &job.partitioner());
         let of = (self.id(), joined);
         let mapped = task::run_map_to_file(&env, by, of, &mut more, &plan, to, &output);
@@ -132,7 +134,7 @@ impl Attempt<'_> {
         let records_out = counters.get(task::GROUP, task::MAP_OUTPUT_RECORDS);
         let usage = self.map_usage(&counters, &[]);
         let volume = Usage { bytes_out: bytes, records_out, spills, ..usage }.into();
-        let output = Some(output);
+        let output = Some(output.into());
         Ok(Done::Map { output, joined, digest, bytes, is_staged, counters, volume })
     }
 

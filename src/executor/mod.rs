@@ -118,8 +118,8 @@ fn work<J: Job>(
         let mut more = Asking::new(&run, voice, given, &clock);
         peak::reset();
         let mut done: Result<Done, Failure> = carry_out::<J>(&run, &progress, &mut more);
-        if let Ok(done) = &mut done {
-            done.note_memory(peak::bytes());
+        if let Some(volume) = done.as_mut().ok().and_then(Done::volume_mut) {
+            volume.usage.memory_bytes = peak::bytes();
         }
         if let Some(supervisor) = supervisor {
             end_orphans(supervisor);

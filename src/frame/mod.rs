@@ -24,16 +24,12 @@ mod error;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
-
 pub use codec::{LENGTH_BYTES, decode, encode, message_bytes};
 pub use connection::Connection;
 pub use error::Error;
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{
-    AttemptId, Counters, Failure, InputNotes, JobSpec, Nonce, SegmentRef, Volume, path_bytes,
-};
+use crate::spec::{AttemptId, Failure, InputNotes, JobSpec, LocalPath, Nonce, SegmentRef};
 
 /// First argument of a job executable that must serve as an executor.
 pub const EXECUTOR_ARG: &str = "--gristmill=executor";
@@ -108,112 +104,20 @@ pub struct Run {
     pub spec: JobSpec,
     /// The attempt's own folder on this worker, for spill files, merges and the plan. The worker creates it before the
     /// attempt and removes it afterwards. No other process writes to it.
-    #[serde(with = "path_bytes")]
-    pub scratch: PathBuf,
+    pub scratch: LocalPath,
+    /// Whether a map compresses its output. The records and the digest are the same either way.
+    pub compress: bool,
     /// The kind of work.
     pub work: Work,
 }
 
-/// The work of an attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Work {
-    /// Lists the input, cuts splits, samples cut points, creates the output's staging folder and writes the plan to a file.
-    Plan,
-    /// Maps the split of the task's index, and those of the maps that have joined it, to one sealed spill file.
-    Map {
-        /// The plan's file.
-        #[serde(with = "path_bytes")]
-        plan: PathBuf,
-        /// The maps that have joined it so far, in order.
-        joined: Vec<u32>,
-        /// Whether to compress the output. Its contents and its digest are the same either way.
-        compress: bool,
-    },
-    /// Merges these segments and reduces them to a part.
-    Reduce {
-        /// The plan's file.
-        #[serde(with = "path_bytes")]
-        plan: PathBuf,
-        /// One for each map that has not joined another, in the order of the maps.
-        segments: Vec<SegmentRef>,
-    },
-    /// Publishes the winners' parts.
-    Commit {
-        /// For each map, the number of the winning attempt, whose side outputs belong to the output. If that attempt's map
-        /// output was lost later, it still counts. 0 for a map that left nothing in staging.
-        maps: Vec<u32>,
-        /// For each reduce, the number of the winning attempt.
-        reduces: Vec<u32>,
-        /// The winners' counters, for the manifest.
-        counters: Counters,
-        /// Time for the manifest, as RFC 3339 in UTC.
-        created: String,
-    },
-    /// Removes everything that a failed or cancelled job has left in staging.
-    Sweep,
-}
+/// The work of an attempt, with the plan's file and the segments that a reduce reads: one for each map that has not
+/// joined another, in the order of the maps.
+pub type Work = crate::spec::Work<LocalPath, Vec<SegmentRef>>;
 
-/// Result of a successful attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Done {
-    /// Of a plan.
-    Plan {
-        /// The plan's file. Its bytes depend only on the job and its input.
-        #[serde(with = "path_bytes")]
-        plan: PathBuf,
-        /// Number of maps.
-        splits: u32,
-        /// Number of reduces; 0 for a map-only job.
-        reducers: u32,
-        /// Bytes of all input, without streams of unknown length.
-        input_bytes: u64,
-        /// The plan's counters.
-        counters: Counters,
-    },
-    /// Of a map.
-    Map {
-        /// The sealed spill file. `None` for a map-only job, whose part is in staging.
-        #[serde(with = "path_bytes::option")]
-        output: Option<PathBuf>,
-        /// How many of the maps that joined the attempt are in the output.
-        joined: u32,
-        /// Digest of the digests of its partitions.
-        digest: u64,
-        /// Its size in bytes.
-        bytes: u64,
-        /// Whether it sealed something in staging: a part, side outputs or bad records.
-        is_staged: bool,
-        /// The attempt's counters.
-        counters: Counters,
-        /// What it has read, written and used, for all maps that are in it.
-        volume: Volume,
-    },
-    /// Of a reduce, whose part is in staging.
-    Reduce {
-        /// The attempt's counters.
-        counters: Counters,
-        /// How much it has read, and its keys with the most records.
-        volume: Volume,
-    },
-    /// Of a commit.
-    Commit {
-        /// Records of the whole output.
-        records: u64,
-        /// Bytes of the whole output.
-        bytes: u64,
-    },
-    /// Of a sweep.
-    Sweep,
-}
-
-impl Done {
-    /// Notes how much memory the process of a map or a reduce has had.
-    pub fn note_memory(&mut self, bytes: u64) {
-        if let Self::Map { volume, .. } | Self::Reduce { volume, .. } = self {
-            volume.usage.memory_bytes = bytes;
-        }
-    }
-}
+/// Result of a successful attempt, with the plan's file and the sealed spill file of a map. A map of a map-only job has
+/// none.
+pub type Done = crate::spec::Done<LocalPath, Option<LocalPath>>;
 
 /// What a job executable that must describe a job answers, as one frame on its standard output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,14 +5,15 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::spec::{
-    Cause, Digest, InputSpec, JobId, Location, RecordRef, SegmentInfo, SegmentPlace, SideFileSpec,
-    TaskKind, Volume,
+    Cause, Counters, Digest, InputSpec, JobId, Location, RecordRef, SegmentInfo, SegmentPlace,
+    SideFileSpec, TaskKind, Volume,
 };
 
 fn pair() -> (Connection<UnixStream>, Connection<UnixStream>) {
@@ -37,14 +38,21 @@ fn run(work: Work) -> ToExecutor {
         ..JobSpec::example()
     };
     let attempt = JobId(7).task(TaskKind::Map, 12).attempt(2);
-    ToExecutor::Run(Box::new(Run { attempt, nonce: Nonce(9), spec, scratch: not_utf8("/s"), work }))
+    ToExecutor::Run(Box::new(Run {
+        attempt,
+        nonce: Nonce(9),
+        spec,
+        scratch: not_utf8("/s"),
+        compress: true,
+        work,
+    }))
 }
 
 /// A path, such as one below a folder that the user named, with a byte that occurs in no UTF-8.
-fn not_utf8(path: &str) -> PathBuf {
+fn not_utf8(path: &str) -> LocalPath {
     let mut bytes = path.as_bytes().to_vec();
     bytes.push(0xff);
-    OsString::from_vec(bytes).into()
+    PathBuf::from(OsString::from_vec(bytes)).into()
 }
 
 fn counters() -> Counters {
@@ -61,9 +69,9 @@ fn every_message_survives() {
     let to = [
         ToExecutor::Hello { version: VERSION },
         run(Work::Plan),
-        run(Work::Map { plan: not_utf8("/p"), joined: vec![3, 4], compress: true }),
+        run(Work::Map { plan: not_utf8("/p"), joined: vec![3, 4] }),
         ToExecutor::More { maps: vec![5, 6] },
-        run(Work::Reduce { plan: not_utf8("/p"), segments: vec![segment; 3] }),
+        run(Work::Reduce { plan: not_utf8("/p"), maps: vec![segment; 3] }),
         run(Work::Commit {
             maps: vec![1, 2],
             reduces: vec![3],

@@ -16,7 +16,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Error, Result};
-use crate::spec::{Location, SideFileSpec, path_bytes};
+use crate::spec::{LocalPath, Location, SideFileSpec};
 
 thread_local! {
     /// Side files found in the job value that is being serialized.
@@ -63,13 +63,13 @@ impl SideFile {
 impl Serialize for SideFile {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         NAMED.with_borrow_mut(|named| named.insert(self.name.clone()));
-        path_bytes::serialize(&self.name, serializer)
+        LocalPath::from(self.name.as_path()).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for SideFile {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = path_bytes::deserialize(deserializer)?;
+        let name = PathBuf::from(LocalPath::deserialize(deserializer)?);
         let place = PLACES.with_borrow(|places| places.get(&name).cloned());
         Ok(SideFile { path: place.unwrap_or_else(|| name.clone()), name })
     }

@@ -19,7 +19,7 @@ use crate::consensus::Member;
 use crate::rpc::artifacts::{Artifacts, Digest};
 use crate::rpc::client::Fellow;
 use crate::rpc::refusal::Refusal;
-use crate::rpc::workers::{HeldState, Poll};
+use crate::rpc::workers::{Done, HeldState, Poll};
 
 /// How often a master looks for artifacts that it lacks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -185,7 +185,7 @@ impl Shared {
     /// fails: waiting for an unreachable master would delay everything else of that worker.
     pub(super) async fn hold_plans(self: &Arc<Self>, poll: &Poll) -> Result<(), Refusal> {
         for held in &poll.held {
-            if let HeldState::Planned { plan, .. } = held.state {
+            if let HeldState::Done(Done::Plan { plan, .. }) = held.state {
                 self.hold(plan).await?;
             }
         }

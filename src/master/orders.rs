@@ -7,7 +7,7 @@ use super::state::State;
 use super::sweeps::is_sweep;
 use crate::clock::rfc3339;
 use crate::rpc::artifacts::Digest;
-use crate::rpc::workers::{Order, OrderWork, Orders, Poll};
+use crate::rpc::workers::{Order, Orders, Poll, Work};
 use crate::scheduler::Job;
 use crate::spec::{AttemptId, JobId, TaskKind, WorkerState};
 
@@ -95,26 +95,32 @@ fn order(state: &State, attempt: AttemptId) -> Option<Order> {
     let record = state.job(attempt.task.job)?;
     let timeout_ms = job.options().task_timeout_ms.unwrap_or(0);
     let work = match attempt.task.kind {
-        _ if is_sweep(attempt) => OrderWork::Sweep,
-        TaskKind::Plan => OrderWork::Plan,
+        _ if is_sweep(attempt) => Work::Sweep,
+        TaskKind::Plan => Work::Plan,
         TaskKind::Map => {
-            let reducers = job.progress(TaskKind::Reduce).total;
-            let joined = job.joined(attempt.task).to_vec();
-            OrderWork::Map { plan: record.plan?, reducers, joined }
+            Work::Map { plan: record.plan?, joined: job.joined(attempt.task).to_vec() }
         }
         TaskKind::Reduce => reduce(job, record.plan?),
         TaskKind::Commit => commit(job, started_ms(state, attempt)?),
     };
     let (executable, spec) = (record.executable, record.spec);
-    Some(Order { attempt, nonce: job.nonce(), executable, spec, work, timeout_ms })
+    Some(Order {
+        attempt,
+        nonce: job.nonce(),
+        executable,
+        spec,
+        work,
+        is_map_only: job.is_map_only(),
+        timeout_ms,
+    })
 }
 
-fn reduce(job: &Job, plan: Digest) -> OrderWork {
-    OrderWork::Reduce { plan, maps: job.progress(TaskKind::Map).total }
+fn reduce(job: &Job, plan: Digest) -> Work {
+    Work::Reduce { plan, maps: job.progress(TaskKind::Map).total }
 }
 
 /// The time is that of the attempt's start, so every answer contains the same assignment.
-fn commit(job: &Job, started_ms: u64) -> OrderWork {
+fn commit(job: &Job, started_ms: u64) -> Work {
     // If a map's output was lost after all reduces had read it, its side outputs are still in staging.
     let winners = |kind| {
         let tasks = (0..job.progress(kind).total).map(|index| job.id().task(kind, index));
@@ -122,7 +128,7 @@ fn commit(job: &Job, started_ms: u64) -> OrderWork {
         let staged = last.map(|winner| winner.filter(|winner| winner.is_staged));
         staged.map(|winner| winner.map_or(0, |winner| winner.number)).collect()
     };
-    OrderWork::Commit {
+    Work::Commit {
         maps: winners(TaskKind::Map),
         reduces: winners(TaskKind::Reduce),
         counters: job.counters().clone(),

@@ -8,7 +8,7 @@ use super::sweeps::is_sweep;
 use super::{Shared, desk::Desk};
 use crate::crash::crash_point;
 use crate::rpc::refusal::Refusal;
-use crate::rpc::workers::{Held, HeldState, LostOutput, Poll};
+use crate::rpc::workers::{Done, Held, HeldState, LostOutput, Poll};
 use crate::scheduler::{Command, Complete, Drain, Fail, Join, LoseOutput, PlanDone, Rejection};
 use crate::spec::{AttemptId, Cause, Failure, TaskKind, Volume, WorkerId, WorkerState};
 
@@ -46,10 +46,10 @@ impl Shared {
         for held in &poll.held {
             if is_sweep(held.attempt) {
                 match held.state {
-                    HeldState::Swept if desk.sweeps.done(held.attempt) => {
+                    HeldState::Done(Done::Sweep) if desk.sweeps.done(held.attempt) => {
                         changes.push(Change::Swept { job: held.attempt.task.job });
                     }
-                    HeldState::Swept => {}
+                    HeldState::Done(Done::Sweep) => {}
                     HeldState::Running { .. } => {}
                     _ => desk.sweeps.failed(held.attempt, now_ms),
                 }
@@ -92,7 +92,7 @@ impl Shared {
             (_, HeldState::Running { .. }) => Vec::new(),
             (
                 TaskKind::Plan,
-                HeldState::Planned { plan, splits, reducers, input_bytes, counters },
+                HeldState::Done(Done::Plan { plan, splits, reducers, input_bytes, counters }),
             ) => {
                 if !self.store.has(plan, now_ms) {
                     let message = format!("the plan {plan} was reported before it was uploaded");
@@ -101,7 +101,7 @@ impl Shared {
                 let done = PlanDone { attempt, splits, reducers, input_bytes, counters };
                 vec![Change::Plan { done, plan }]
             }
-            (TaskKind::Map, HeldState::Mapped { is_staged: false, .. })
+            (TaskKind::Map, HeldState::Done(Done::Map { is_staged: false, .. }))
                 if state.scheduler.is_map_only(attempt.task.job) =>
             {
                 let message = "the worker reported a map of a map-only job as done, but without its staged output";
@@ -109,12 +109,12 @@ impl Shared {
             }
             (
                 TaskKind::Map,
-                HeldState::Mapped { joined, digest, is_staged, counters, volume, .. },
+                HeldState::Done(Done::Map { joined, digest, is_staged, counters, volume, .. }),
             ) => complete(Some(digest), is_staged, joined, counters, volume),
-            (TaskKind::Reduce, HeldState::Reduced { counters, volume }) => {
+            (TaskKind::Reduce, HeldState::Done(Done::Reduce { counters, volume })) => {
                 complete(None, true, 0, counters, volume)
             }
-            (TaskKind::Commit, HeldState::Committed { .. }) => {
+            (TaskKind::Commit, HeldState::Done(Done::Commit { .. })) => {
                 complete(None, false, 0, Default::default(), Volume::default())
             }
             (_, HeldState::Failed { failure, lost }) => {
@@ -175,11 +175,11 @@ fn fail(attempt: AttemptId, failure: Failure, deterministic: bool) -> Change {
 fn end_name(end: &HeldState) -> &'static str {
     match end {
         HeldState::Running { .. } => "running",
-        HeldState::Planned { .. } => "planned",
-        HeldState::Mapped { .. } => "mapped",
-        HeldState::Reduced { .. } => "reduced",
-        HeldState::Committed { .. } => "committed",
-        HeldState::Swept => "swept",
+        HeldState::Done(Done::Plan { .. }) => "planned",
+        HeldState::Done(Done::Map { .. }) => "mapped",
+        HeldState::Done(Done::Reduce { .. }) => "reduced",
+        HeldState::Done(Done::Commit { .. }) => "committed",
+        HeldState::Done(Done::Sweep) => "swept",
         HeldState::Failed { .. } => "failed",
     }
 }

@@ -20,7 +20,7 @@ use crate::spec::job::REDUCERS;
 use crate::spec::limits::{
     MASTER_NUMBER, MAX_ATTEMPTS, PRIORITY, SLOTS, SUBMISSION_ID_BYTES, TASK_TIMEOUT_MS,
 };
-use crate::spec::{JobSpec, escape};
+use crate::spec::{JobSpec, Volume, escape};
 
 /// Bytes of a spec, which is sent in one message together with a few short fields.
 const SPEC_BYTES_MAX: usize = CONTROL_BYTES_MAX - (1 << 20);
@@ -157,8 +157,7 @@ pub fn poll(request: &mut Poll) -> Result<(), Refusal> {
             HeldState::Running { progress, .. } => {
                 *progress = if progress.is_finite() { progress.clamp(0.0, 1.0) } else { 0.0 };
             }
-            HeldState::Mapped { volume, .. } | HeldState::Reduced { volume, .. } => volume.cut(),
-            _ => {}
+            HeldState::Done(done) => done.volume_mut().map(Volume::cut).unwrap_or_default(),
         }
     }
     Ok(())

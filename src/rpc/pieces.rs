@@ -118,7 +118,7 @@ mod tests {
     }
 
     fn place(map: u32) -> FetchPiece {
-        FetchPiece::Place { map, path: "/data/m".into() }
+        FetchPiece::Place { map, path: std::path::Path::new("/data/m").into() }
     }
 
     #[test]

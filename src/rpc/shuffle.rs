@@ -6,12 +6,11 @@
 //! the stream has the path of the map output instead.
 
 use std::future::Future;
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
-use crate::spec::{AttemptId, JobId, Nonce, SegmentInfo, path_bytes};
+use crate::spec::{AttemptId, JobId, LocalPath, Nonce, SegmentInfo};
 
 /// Most segments of one request.
 pub const SEGMENTS_MAX: usize = 1024;
@@ -48,8 +47,7 @@ pub enum FetchPiece {
         /// The map task's index.
         map: u32,
         /// The whole output's file.
-        #[serde(with = "path_bytes")]
-        path: PathBuf,
+        path: LocalPath,
     },
     /// This output is not here, or cannot be read. The others still follow.
     Missing {

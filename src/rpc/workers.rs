@@ -13,9 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::artifacts::Digest;
 use super::refusal::Refusal;
-use crate::spec::{
-    AttemptId, Counters, Failure, JobId, Nonce, Room, Volume, WorkerFacts, WorkerId,
-};
+use crate::spec::{AttemptId, Failure, JobId, Nonce, Room, WorkerFacts, WorkerId};
 
 /// Registers a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,50 +98,8 @@ pub enum HeldState {
         /// The number of further maps that it can take.
         wants: u32,
     },
-    /// A plan is made, and its artifact is stored.
-    Planned {
-        /// The plan.
-        plan: Digest,
-        /// Number of maps.
-        splits: u32,
-        /// Number of reduces.
-        reducers: u32,
-        /// Bytes of all input.
-        input_bytes: u64,
-        /// Its counters.
-        counters: Counters,
-    },
-    /// A map's output is sealed and served, or its part is in staging.
-    Mapped {
-        /// How many of the maps that have joined the attempt are in it.
-        joined: u32,
-        /// Digest of the output.
-        digest: u64,
-        /// Its size.
-        bytes: u64,
-        /// Whether it sealed something in staging: its part, side outputs, bad records.
-        is_staged: bool,
-        /// Its counters.
-        counters: Counters,
-        /// What it has read, written and used.
-        volume: Volume,
-    },
-    /// A reduce's part is sealed in staging.
-    Reduced {
-        /// Its counters.
-        counters: Counters,
-        /// How much it has read, and the keys with most records.
-        volume: Volume,
-    },
-    /// The output is published.
-    Committed {
-        /// Records in it.
-        records: u64,
-        /// Bytes in it.
-        bytes: u64,
-    },
-    /// Staging is swept.
-    Swept,
+    /// It succeeded: its plan is stored as an artifact, its map output is served, or its parts are in staging.
+    Done(Done),
     /// It failed.
     Failed {
         /// Why.
@@ -152,6 +108,13 @@ pub enum HeldState {
         lost: Vec<LostOutput>,
     },
 }
+
+/// The result of a successful attempt.
+pub type Done = crate::spec::Done<Digest, ()>;
+
+/// The work of an attempt, with the number of maps that a reduce reads from the places that [`Workers::locate`]
+/// returns.
+pub type Work = crate::spec::Work<Digest, u32>;
 
 /// A map output that could not be fetched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -193,45 +156,11 @@ pub struct Order {
     /// The job's spec: an artifact that holds a [`crate::spec::JobSpec`] in bincode.
     pub spec: Digest,
     /// Its work.
-    pub work: OrderWork,
+    pub work: Work,
+    /// Whether the job has no reduce, so that a map leaves no output on its worker.
+    pub is_map_only: bool,
     /// The attempt is killed as a timeout when it makes no progress for this long, in milliseconds; 0 for never.
     pub timeout_ms: u64,
-}
-
-/// The work of an attempt.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum OrderWork {
-    /// Makes the plan.
-    Plan,
-    /// Map the split of the task's index, and of the maps that have joined it.
-    Map {
-        /// The plan.
-        plan: Digest,
-        /// Partitions of the output; 0 for a map-only job.
-        reducers: u32,
-        /// The maps that have joined the attempt so far, in order. Later answers may name more.
-        joined: Vec<u32>,
-    },
-    /// Fetch the task's partition of all maps from the places that [`Workers::locate`] returns, and reduce it.
-    Reduce {
-        /// The plan.
-        plan: Digest,
-        /// Number of maps.
-        maps: u32,
-    },
-    /// Publish.
-    Commit {
-        /// The number of the winning attempt of each map.
-        maps: Vec<u32>,
-        /// The number of the winning attempt of each reduce.
-        reduces: Vec<u32>,
-        /// The winners' counters.
-        counters: Counters,
-        /// When, as RFC 3339 in UTC.
-        created: String,
-    },
-    /// Remove what the job has left in staging.
-    Sweep,
 }
 
 /// A worker's report that it leaves: its process was asked to end.

@@ -445,7 +445,8 @@ impl Job {
         }
     }
 
-    pub(super) fn is_map_only(&self) -> bool {
+    /// Whether its maps write its parts, because it has no reduce.
+    pub fn is_map_only(&self) -> bool {
         self.submit.map_only
     }
 

@@ -54,9 +54,9 @@ impl<F: Fold> Gatherer<'_, F> {
             let info = self.merge(&path, &places[group.clone()])?;
             passes.merged(sizes[group.clone()].iter().sum(), info.raw_bytes);
             sizes.splice(group.clone(), [info.raw_bytes]);
-            let place = SegmentPlace { path: path.clone(), info };
+            let place = SegmentPlace { path: path.clone().into(), info };
             let gone: Vec<SegmentPlace> = places.splice(group, [place]).collect();
-            for SegmentPlace { path, .. } in gone {
+            for path in gone.into_iter().map(|place| PathBuf::from(place.path)) {
                 if let Some(at) = merged.iter().position(|merged| *merged == path) {
                     merged.swap_remove(at);
                     std::fs::remove_file(&path).map_err(|source| Error::Remove { path, source })?;
@@ -71,7 +71,7 @@ impl<F: Fold> Gatherer<'_, F> {
     fn segment(&self, place: &SegmentPlace) -> Result<Segment, Error> {
         let counter = self.progress.counter();
         let buffer_bytes = self.limits.buffer_bytes;
-        Segment::open(&place.path, self.partition, place.info, buffer_bytes, counter)
+        Segment::open(&*place.path, self.partition, place.info, buffer_bytes, counter)
     }
 
     fn merge(&self, path: &PathBuf, places: &[SegmentPlace]) -> Result<SegmentInfo, Error> {

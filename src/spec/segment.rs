@@ -1,10 +1,8 @@
 //! A segment: one partition of one map's output, in a file.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
-use super::path_bytes;
+use super::LocalPath;
 
 /// The place of a segment in its file, and its contents.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,8 +23,7 @@ pub struct SegmentInfo {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SegmentPlace {
     /// The file, which may hold other data too.
-    #[serde(with = "path_bytes")]
-    pub path: PathBuf,
+    pub path: LocalPath,
     /// The segment's place in the file, and its contents.
     pub info: SegmentInfo,
 }

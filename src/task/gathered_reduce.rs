@@ -79,7 +79,8 @@ fn read_through(
     if place.info.records == 0 {
         return Ok(());
     }
-    let mut segment = Segment::open(&place.path, partition, place.info, limits.buffer_bytes, None)?;
+    let mut segment =
+        Segment::open(&*place.path, partition, place.info, limits.buffer_bytes, None)?;
     while segment.advance()? {}
     Ok(())
 }

@@ -14,11 +14,11 @@ use super::{Launch, Launcher, Transport, Worker};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::crash::crash_point;
-use crate::frame::{Done, Run, ToExecutor, Work};
+use crate::frame::{self, Run, ToExecutor};
 use crate::offload::offload;
-use crate::rpc::workers::{HeldState, Order, OrderWork};
+use crate::rpc::workers::{HeldState, Order};
 use crate::spec::job::MEMORY_BYTES;
-use crate::spec::{Cause, Failure, JobSpec, Location};
+use crate::spec::{Cause, Done, Failure, JobSpec, Location, Work};
 
 /// Memory that an executor needs in addition to the job's buffers.
 const PROCESS_BYTES: u64 = 16 << 20;
@@ -43,7 +43,8 @@ pub(super) async fn carry_out<T: Transport, L: Launcher>(worker: Arc<Worker<T, L
         worker.slots.give_back(slot);
     }
     // In one step, the map output was moved out of the scratch folder, and the folder was removed.
-    let is_swept = matches!(state, Some(HeldState::Mapped { .. })) && leaves_output(&order);
+    let is_swept =
+        matches!(state, Some(HeldState::Done(Done::Map { .. }))) && leaves_output(&order);
     if let Some(state) = state {
         worker.book.end(order.attempt, state);
     }
@@ -58,7 +59,7 @@ pub(super) async fn carry_out<T: Transport, L: Launcher>(worker: Arc<Worker<T, L
 
 /// Whether the worker keeps the output of a successful attempt.
 fn leaves_output(order: &Order) -> bool {
-    matches!(order.work, OrderWork::Map { reducers: 1.., .. })
+    matches!(order.work, Work::Map { .. }) && !order.is_map_only
 }
 
 /// Runs an assigned attempt and returns its end.
@@ -93,25 +94,25 @@ async fn prepare<T: Transport, L: Launcher>(
     let (scratch, spec) = begin(worker, order, artifact(order.spec).await?).await?;
     let mut fetched = Fetched::default();
     let work = match &order.work {
-        OrderWork::Plan => Work::Plan,
-        OrderWork::Map { plan, joined, .. } => {
-            let plan = artifact(*plan).await?;
-            let compress = worker.outputs.compress_next(&worker.options);
-            Work::Map { plan, joined: joined.clone(), compress }
+        Work::Plan => Work::Plan,
+        Work::Map { plan, joined } => {
+            Work::Map { plan: artifact(*plan).await?.into(), joined: joined.clone() }
         }
-        OrderWork::Reduce { plan, maps } => {
-            let plan = artifact(*plan).await?;
+        Work::Reduce { plan, maps } => {
+            let plan = artifact(*plan).await?.into();
             fetched = fetch_all(worker, order, *maps, &scratch).await?;
-            Work::Reduce { plan, segments: std::mem::take(&mut fetched.segments) }
+            Work::Reduce { plan, maps: std::mem::take(&mut fetched.segments) }
         }
-        OrderWork::Commit { maps, reduces, counters, created } => Work::Commit {
+        Work::Commit { maps, reduces, counters, created } => Work::Commit {
             maps: maps.clone(),
             reduces: reduces.clone(),
             counters: counters.clone(),
             created: created.clone(),
         },
-        OrderWork::Sweep => Work::Sweep,
+        Work::Sweep => Work::Sweep,
     };
+    let compress =
+        matches!(work, Work::Map { .. }) && worker.outputs.compress_next(&worker.options);
     let mut spec = JobSpec::clone(&spec);
     spec.memory_bytes = buffers(spec.memory_bytes, worker.options.attempt_memory_bytes);
     if !matches!(work, Work::Commit { .. } | Work::Sweep) {
@@ -121,7 +122,8 @@ async fn prepare<T: Transport, L: Launcher>(
             }
         }
     }
-    let run = Run { attempt: order.attempt, nonce: order.nonce, spec, scratch, work };
+    let (attempt, nonce, scratch) = (order.attempt, order.nonce, scratch.into());
+    let run = Run { attempt, nonce, spec, scratch, compress, work };
     Ok((Prepared { executable, run: Box::new(run) }, fetched))
 }
 
@@ -210,7 +212,7 @@ async fn converse<T: Transport, L: Launcher>(
     (executor, is_new): (&mut Executor, bool),
     run: &ToExecutor,
     more: &mut UnboundedReceiver<Vec<u32>>,
-) -> Result<Done, Unwell> {
+) -> Result<frame::Done, Unwell> {
     if is_new {
         executor.greet().await?;
     }
@@ -231,48 +233,56 @@ async fn converse<T: Transport, L: Launcher>(
 async fn accept<T: Transport, L: Launcher>(
     worker: &Arc<Worker<T, L>>,
     order: &Order,
-    done: Done,
+    done: frame::Done,
     scratch: &Path,
 ) -> Result<HeldState, Failure> {
-    match (done, &order.work) {
-        (Done::Plan { plan, splits, reducers, input_bytes, counters }, OrderWork::Plan) => {
+    let done = match (done, &order.work) {
+        (Done::Plan { plan, splits, reducers, input_bytes, counters }, Work::Plan) => {
             let plan = put(&worker.masters, inside(scratch, &plan)?).await?;
-            Ok(HeldState::Planned { plan, splits, reducers, input_bytes, counters })
+            Done::Plan { plan, splits, reducers, input_bytes, counters }
         }
         (
-            Done::Map { output: None, joined, digest, bytes, is_staged, counters, volume },
-            OrderWork::Map { reducers: 0, .. },
-        ) => Ok(HeldState::Mapped { joined, digest, bytes, is_staged, counters, volume }),
-        (
-            Done::Map { output: Some(sealed), joined, digest, bytes, is_staged, counters, volume },
-            OrderWork::Map { reducers: 1.., .. },
-        ) => {
-            inside(scratch, &sealed)?;
-            let (keeper, of) = (Arc::clone(worker), (order.nonce, order.attempt));
-            let add = move || {
-                keeper.outputs.add(&keeper.folders, of, &sealed, digest)?;
-                keeper.folders.remove_attempt(of.0, of.1);
-                Ok(())
-            };
-            let added = offload(add).await;
-            added.map_err(|error| task_failure("keep a map output", &error))??;
-            crash_point!("w05");
-            Ok(HeldState::Mapped { joined, digest, bytes, is_staged, counters, volume })
+            Done::Map { output, joined, digest, bytes, is_staged, counters, volume },
+            Work::Map { .. },
+        ) if output.is_none() == order.is_map_only => {
+            if let Some(sealed) = output {
+                keep(worker, order, inside(scratch, &sealed)?, digest).await?;
+            }
+            Done::Map { output: (), joined, digest, bytes, is_staged, counters, volume }
         }
-        (Done::Reduce { counters, volume }, OrderWork::Reduce { .. }) => {
-            Ok(HeldState::Reduced { counters, volume })
+        (Done::Reduce { counters, volume }, Work::Reduce { .. }) => {
+            Done::Reduce { counters, volume }
         }
-        (Done::Commit { records, bytes }, OrderWork::Commit { .. }) => {
-            Ok(HeldState::Committed { records, bytes })
-        }
-        (Done::Sweep, OrderWork::Sweep) => Ok(HeldState::Swept),
+        (Done::Commit { records, bytes }, Work::Commit { .. }) => Done::Commit { records, bytes },
+        (Done::Sweep, Work::Sweep) => Done::Sweep,
         (done, _) => {
             let message = format!("the executor reported a result of the wrong kind: {done:?}");
             let message =
                 crate::spec::escape(message.as_bytes(), crate::spec::failure::TEXT_CHARS_MAX);
-            Err(Failure::new(Cause::Exit, message))
+            return Err(Failure::new(Cause::Exit, message));
         }
-    }
+    };
+    Ok(HeldState::Done(done))
+}
+
+/// Keeps a map's sealed output, to serve it to reduces.
+async fn keep<T: Transport, L: Launcher>(
+    worker: &Arc<Worker<T, L>>,
+    order: &Order,
+    sealed: &Path,
+    digest: u64,
+) -> Result<(), Failure> {
+    let (keeper, of, sealed) =
+        (Arc::clone(worker), (order.nonce, order.attempt), sealed.to_owned());
+    let add = move || {
+        keeper.outputs.add(&keeper.folders, of, &sealed, digest)?;
+        keeper.folders.remove_attempt(of.0, of.1);
+        Ok(())
+    };
+    let added = offload(add).await;
+    added.map_err(|error| task_failure("keep a map output", &error))??;
+    crash_point!("w05");
+    Ok(())
 }
 
 /// Checks that a file which an executor names lies in its attempt's own folder.

@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, watch};
 
 use crate::rpc::refusal::Refusal;
-use crate::rpc::workers::{Held, HeldState, Order, OrderWork};
-use crate::spec::{AttemptId, Cause, Failure, JobId};
+use crate::rpc::workers::{Held, HeldState, Order, Work};
+use crate::spec::{AttemptId, Cause, Failure, JobId, Volume};
 
 /// Most bytes of ended attempts' reports in one poll, far below what a master accepts. Later polls report the rest.
 const POLL_BYTES_MAX: u64 = 8 << 20;
@@ -65,10 +65,10 @@ impl End {
                 failure.cut();
                 lost.truncate(LOST_MAX);
             }
-            HeldState::Reduced { volume, .. } => volume.cut(),
-            _ => {}
+            HeldState::Done(done) => done.volume_mut().map(Volume::cut).unwrap_or_default(),
+            HeldState::Running { .. } => {}
         }
-        // The encoding on the wire differs a little. An end whose size cannot be computed is reported alone.
+        // An end whose size cannot be computed is reported alone.
         let bytes = bincode::serialized_size(&state).unwrap_or(POLL_BYTES_MAX);
         End { state, bytes }
     }
@@ -285,9 +285,9 @@ impl Page {
 
     /// Passes on the maps that have joined the attempt since, or that there are none, once a poll has reported its
     /// request.
-    fn answer(&mut self, work: &OrderWork) {
+    fn answer(&mut self, work: &Work) {
         let HeldState::Running { joined: known, wants, .. } = &mut self.running else { return };
-        let OrderWork::Map { joined, .. } = work else { return };
+        let Work::Map { joined, .. } = work else { return };
         let new = joined.get(*known as usize..).unwrap_or_default();
         if *wants > 0 && (self.is_said || !new.is_empty()) {
             (*known, *wants) = (*known + new.len() as u32, 0);
@@ -298,9 +298,9 @@ impl Page {
 }
 
 /// Returns how many maps have joined an attempt, according to its assignment.
-fn joined(work: &OrderWork) -> u32 {
+fn joined(work: &Work) -> u32 {
     match work {
-        OrderWork::Map { joined, .. } => u32::try_from(joined.len()).unwrap_or(u32::MAX),
+        Work::Map { joined, .. } => u32::try_from(joined.len()).unwrap_or(u32::MAX),
         _ => 0,
     }
 }
@@ -309,6 +309,7 @@ fn joined(work: &OrderWork) -> u32 {
 mod tests {
     use super::*;
     use crate::rpc::artifacts::Digest;
+    use crate::rpc::workers::Done;
     use crate::spec::{Nonce, TaskKind};
 
     fn order(index: u32) -> Order {
@@ -317,7 +318,8 @@ mod tests {
             nonce: Nonce(1),
             executable: Digest(1),
             spec: Digest(2),
-            work: OrderWork::Sweep,
+            work: Work::Sweep,
+            is_map_only: false,
             timeout_ms: 0,
         }
     }
@@ -331,16 +333,16 @@ mod tests {
 
         assert!(book.reconcile(vec![order(1)], false).is_empty());
         assert!(*starts[0].stop.borrow() && !*starts[1].stop.borrow());
-        assert!(!book.end(order(0).attempt, HeldState::Swept), "it is no longer held");
+        assert!(!book.end(order(0).attempt, HeldState::Done(Done::Sweep)), "it is no longer held");
         assert!(book.reconcile(vec![order(0), order(1)], false).is_empty(), "it is being killed");
         book.gone(order(0).attempt);
         assert!(book.reconcile(vec![order(0), order(1)], true).is_empty(), "it drains");
         assert_eq!(book.reconcile(vec![order(0), order(1)], false).len(), 1);
 
         let news = book.news();
-        assert!(book.end(order(1).attempt, HeldState::Swept));
+        assert!(book.end(order(1).attempt, HeldState::Done(Done::Sweep)));
         assert!(news.has_changed().unwrap());
-        assert_eq!(book.say()[1].state, HeldState::Swept);
+        assert_eq!(book.say()[1].state, HeldState::Done(Done::Sweep));
     }
 
     /// A book in which this many attempts have failed, each with the longest possible report.

@@ -308,9 +308,9 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
             let attempt = self.order.attempt.task.job.task(TaskKind::Map, map).attempt(at.attempt);
             let (is_corrupt, message, tries_max) = match got {
                 Got::Whole(segment) => {
-                    if segment.place.path != gather.path() {
+                    if *segment.place.path != *gather.path() {
                         let whose = LostOutput { attempt, worker: at.worker, is_corrupt: false };
-                        self.lent.push((whose, segment.place.path.clone()));
+                        self.lent.push((whose, segment.place.path.to_path_buf()));
                     }
                     self.have.insert(map, segment);
                     continue;

@@ -14,7 +14,7 @@ use super::error::{disk_failure, task_failure};
 use super::map_outputs::lend_at;
 use crate::offload::offload;
 use crate::rpc::shuffle::{FetchPiece, FetchRequest, SegmentHeader, Shuffle};
-use crate::spec::{Failure, Nonce, SegmentInfo, SegmentPlace, SegmentRef, size};
+use crate::spec::{Failure, LocalPath, Nonce, SegmentInfo, SegmentPlace, SegmentRef, size};
 
 /// A sender that sends less than [`PACE_BYTES_LEAST`] in this time is too slow.
 const PACE_WINDOW: Duration = Duration::from_secs(30);
@@ -183,7 +183,7 @@ impl Arrivals {
     }
 
     /// Checks whether the named file is the requested output.
-    async fn look(&mut self, map: u32, path: PathBuf) -> Result<(), Failure> {
+    async fn look(&mut self, map: u32, path: LocalPath) -> Result<(), Failure> {
         self.drop_open();
         let Some(attempt) = self.wanted.remove(&map) else { return Ok(()) };
         let (of, partition) = ((self.nonce, map, attempt), self.partition);
@@ -216,7 +216,7 @@ impl Arrivals {
         self.wanted.remove(&header.map);
         let got = if crc32c == header.crc32c {
             let info = SegmentInfo { offset, ..header.info };
-            let place = SegmentPlace { path: self.gather.path.clone(), info };
+            let place = SegmentPlace { path: self.gather.path().into(), info };
             Got::Whole(SegmentRef { map: header.map, place })
         } else {
             let message =

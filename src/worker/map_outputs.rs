@@ -212,7 +212,7 @@ fn segment(
 
 /// Describes a partition for an executor that reads it from the file.
 fn lent(file: &SpillFile, map: u32, info: SegmentInfo) -> SegmentRef {
-    SegmentRef { map, place: SegmentPlace { path: file.path().to_path_buf(), info } }
+    SegmentRef { map, place: SegmentPlace { path: file.path().into(), info } }
 }
 
 /// Returns a partition of another worker's output on this machine, if the file at this path is that output.

@@ -20,7 +20,7 @@ use crate::crash::crash_point;
 use crate::offload::offload;
 use crate::rpc::refusal::Refusal;
 #[cfg(feature = "crash-points")]
-use crate::rpc::workers::HeldState;
+use crate::rpc::workers::{Done, HeldState};
 use crate::rpc::workers::{Leave, Orders, Poll, Register, Registered, Workers};
 use crate::spec::{JobId, Nonce, UNLIMITED, WorkerFacts, WorkerId, add_place};
 
@@ -284,11 +284,11 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
         // As if the answer that acknowledges the attempt's success were lost.
         crash_point!(
             "w06",
-            self.has_heard_of(&orders, |end| matches!(end, HeldState::Mapped { .. }))
+            self.has_heard_of(&orders, |end| matches!(end, HeldState::Done(Done::Map { .. })))
         );
         crash_point!(
             "w12",
-            self.has_heard_of(&orders, |end| matches!(end, HeldState::Reduced { .. }))
+            self.has_heard_of(&orders, |end| matches!(end, HeldState::Done(Done::Reduce { .. })))
         );
         let worker = &self.worker;
         let before = worker.book.len();

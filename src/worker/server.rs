@@ -47,7 +47,7 @@ impl Server {
     {
         if !request.machine.is_empty() && request.machine == self.machine {
             let piece = match self.outputs.path(request.job, (request.nonce, map, attempt)) {
-                Ok(path) => FetchPiece::Place { map, path },
+                Ok(path) => FetchPiece::Place { map, path: path.into() },
                 Err(absent) => missing(map, absent),
             };
             return Ok(sent(send(piece)).await);

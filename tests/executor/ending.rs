@@ -24,11 +24,7 @@ fn panic_is_reported_with_line_and_record_and_the_executor_survives() -> Result 
     let mut executor = odd::executor()?;
     let job = odd::job(folder.path(), "good\npanic\n")?;
     let (plan, ..) = job.plan(&mut executor)?;
-    let map = |plan: &std::path::Path| Work::Map {
-        plan: plan.into(),
-        joined: Vec::new(),
-        compress: true,
-    };
+    let map = |plan: &std::path::Path| Work::Map { plan: plan.into(), joined: Vec::new() };
     let failure = executor.run(job.attempt(TaskKind::Map, 0, map(&plan))?)?.unwrap_err();
     assert_eq!((failure.cause, failure.message.as_str()), (Cause::Panic, "no luck"));
     assert_eq!(failure.at, Some(format!("tests/executor/odd.rs:{PANIC_LINE}")));
@@ -59,7 +55,7 @@ fn leftovers_of_a_killed_attempt_are_swept_for_good() -> Result {
     let hanging = job.attempt(
         TaskKind::Map,
         0,
-        Work::Map { plan: plan.clone(), joined: Vec::new(), compress: true },
+        Work::Map { plan: plan.as_path().into(), joined: Vec::new() },
     )?;
     executor.connection.send(&ToExecutor::Run(Box::new(hanging.clone())))?;
     assert!(matches!(executor.connection.receive()?, Some(FromExecutor::Begun { .. })));
@@ -95,11 +91,8 @@ fn executor_ends_soon_after_its_socket_closes_whatever_it_does() -> Result {
         let mut executor = odd::executor()?;
         let (plan, ..) = job.plan(&mut executor)?;
         if !input.is_empty() {
-            let hanging = job.attempt(
-                TaskKind::Map,
-                0,
-                Work::Map { plan, joined: Vec::new(), compress: true },
-            )?;
+            let hanging =
+                job.attempt(TaskKind::Map, 0, Work::Map { plan: plan.into(), joined: Vec::new() })?;
             executor.connection.send(&ToExecutor::Run(Box::new(hanging)))?;
             assert!(matches!(executor.connection.receive()?, Some(FromExecutor::Begun { .. })));
             assert_eq!(executor.connection.receive()?, Some(FromExecutor::Wants { maps: 1 }));
@@ -160,8 +153,11 @@ fn reduce_names_the_map_whose_output_is_damaged() -> Result {
     let mut bytes = fs::read(&damaged.path)?;
     bytes[(damaged.info.offset + damaged.info.stored_bytes) as usize - 1] ^= 1;
     fs::write(&damaged.path, bytes)?;
-    let failure =
-        executor.run(job.attempt(TaskKind::Reduce, 0, Work::Reduce { plan, segments })?)?;
+    let failure = executor.run(job.attempt(
+        TaskKind::Reduce,
+        0,
+        Work::Reduce { plan: plan.into(), maps: segments },
+    )?)?;
     let failure = failure.unwrap_err();
     assert_eq!(failure.cause, Cause::FetchFailed);
     assert!(failure.message.starts_with("output of j7/m3 cannot be read: "), "{failure:?}");

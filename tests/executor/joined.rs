@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use gristmill::frame::{Done, Work};
+use gristmill::frame::{Done, Run, Work};
 use gristmill::record::block::Codec;
 use gristmill::shuffle::SpillFile;
 use gristmill::spec::TaskKind;
@@ -20,9 +20,13 @@ fn maps_that_join_another_are_in_its_output_and_made_again_with_it() -> Result {
     let (plan, splits, _) = job.plan(&mut executor)?;
     assert!(splits > 4);
 
-    let map = |joined, compress| Work::Map { plan: plan.clone(), joined, compress };
+    let map = |joined, compress| {
+        let work = Work::Map { plan: plan.as_path().into(), joined };
+        let run = job.attempt(TaskKind::Map, 0, work)?;
+        Result::Ok(Run { compress, ..run })
+    };
     executor.more = vec![1, 4];
-    let first = executor.run(job.attempt(TaskKind::Map, 0, map(Vec::new(), true))?)?;
+    let first = executor.run(map(Vec::new(), true)?)?;
     let Ok(Done::Map { output: Some(of_first), joined: 2, digest, .. }) = first else {
         panic!("{first:?}")
     };
@@ -31,7 +35,7 @@ fn maps_that_join_another_are_in_its_output_and_made_again_with_it() -> Result {
 
     let codec = |path| SpillFile::open(path).map(|file| file.header().codec);
     assert_eq!(codec(of_first)?, Codec::Lz4);
-    let mut again = job.attempt(TaskKind::Map, 0, map(vec![1, 4], false))?;
+    let mut again = map(vec![1, 4], false)?;
     again.attempt.number = 2;
     fs::remove_file(again.scratch.join("sealed"))?;
     let again = executor.run(again)?;
@@ -53,12 +57,17 @@ fn side_output_of_one_joined_map_is_published() -> Result {
     let (plan, 3, reducers) = job.plan(&mut executor)? else { panic!("three splits") };
 
     executor.more = vec![1, 2];
-    let work = Work::Map { plan: plan.clone(), joined: Vec::new(), compress: true };
+    let work = Work::Map { plan: plan.as_path().into(), joined: Vec::new() };
     let mapped = executor.run(job.attempt(TaskKind::Map, 0, work)?)?;
     let Ok(Done::Map { output, joined: 2, is_staged: true, counters, .. }) = mapped else {
         panic!("{mapped:?}")
     };
-    job.finish(&mut executor, (&plan, reducers), (vec![output], vec![1; 3]), counters)?;
+    job.finish(
+        &mut executor,
+        (&plan, reducers),
+        (vec![output.map(Into::into)], vec![1; 3]),
+        counters,
+    )?;
     let out = folder.path().join("out");
     assert_eq!(fs::read_to_string(out.join("part-00000.tsv"))?, "aside\t1\nword\t599\n");
     assert_eq!(fs::read_to_string(out.join("seen-m-00002.txt"))?, "aside\n");

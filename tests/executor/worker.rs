@@ -107,13 +107,16 @@ impl Job {
         let attempt = JOB.task(kind, index).attempt(1);
         let scratch = self.scratch.path().join(attempt.to_string().replace('/', "-"));
         fs::create_dir_all(&scratch)?;
-        Ok(Run { attempt, nonce: NONCE, spec: self.spec.clone(), scratch, work })
+        let (spec, scratch) = (self.spec.clone(), scratch.into());
+        Ok(Run { attempt, nonce: NONCE, spec, scratch, compress: false, work })
     }
 
     /// Plans the job. Returns the plan's file and the numbers of maps and reduces.
     pub(crate) fn plan(&self, executor: &mut Executor) -> Result<(PathBuf, u32, u32)> {
         match executor.run(self.attempt(TaskKind::Plan, 0, Work::Plan)?)? {
-            Ok(Done::Plan { plan, splits, reducers, .. }) => Ok((plan, splits, reducers)),
+            Ok(Done::Plan { plan, splits, reducers, .. }) => {
+                Ok((plan.to_path_buf(), splits, reducers))
+            }
             other => Err(format!("{other:?}").into()),
         }
     }
@@ -129,14 +132,15 @@ impl Job {
         let (mut outputs, mut staged) = (Vec::new(), Vec::new());
         for map in 0..splits {
             let compress = map % 2 == 0;
-            let work = Work::Map { plan: plan.into(), joined: Vec::new(), compress };
-            match executor.run(self.attempt(TaskKind::Map, map, work)?)? {
+            let work = Work::Map { plan: plan.into(), joined: Vec::new() };
+            let run = Run { compress, ..self.attempt(TaskKind::Map, map, work)? };
+            match executor.run(run)? {
                 Ok(Done::Map { output, digest, bytes, is_staged, counters: of_it, .. }) => {
                     if let Some(path) = &output {
-                        let file = SpillFile::open(path)?;
+                        let file = SpillFile::open(&**path)?;
                         assert_eq!((file.index().digest, file.index().file_bytes), (digest, bytes));
                     }
-                    outputs.push(output);
+                    outputs.push(output.map(|path| path.to_path_buf()));
                     staged.push(u32::from(is_staged));
                     counters.merge(&of_it);
                 }
@@ -164,7 +168,7 @@ impl Job {
         mut counters: Counters,
     ) -> Result<(u64, u64)> {
         for reduce in 0..reducers {
-            let work = Work::Reduce { plan: plan.into(), segments: segments(&outputs, reduce)? };
+            let work = Work::Reduce { plan: plan.into(), maps: segments(&outputs, reduce)? };
             match executor.run(self.attempt(TaskKind::Reduce, reduce, work)?)? {
                 Ok(Done::Reduce { counters: of_it, .. }) => counters.merge(&of_it),
                 other => return Err(format!("reduce {reduce}: {other:?}").into()),
@@ -194,7 +198,7 @@ pub(crate) fn segments(outputs: &[Option<PathBuf>], partition: u32) -> Result<Ve
     for (map, output) in (0..).zip(outputs) {
         let path = output.clone().ok_or("a map without output")?;
         let info = SpillFile::open(&path)?.index().segments[partition as usize];
-        segments.push(SegmentRef { map, place: SegmentPlace { path, info } });
+        segments.push(SegmentRef { map, place: SegmentPlace { path: path.into(), info } });
     }
     Ok(segments)
 }

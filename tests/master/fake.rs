@@ -2,7 +2,7 @@
 
 use gristmill::rpc::refusal::Refusal;
 use gristmill::rpc::workers::{
-    Held, HeldOutput, HeldState, OrderWork, Orders, Poll, Register, Registered, Workers,
+    Done, Held, HeldOutput, HeldState, Orders, Poll, Register, Registered, Work, Workers,
 };
 use gristmill::spec::{AttemptId, Counters, JobId, JobState, Room, Volume, WorkerFacts, WorkerId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +21,7 @@ pub(crate) struct Fake {
     pub(crate) slots: u32,
     pub(crate) sequence: u64,
     pub(crate) held: BTreeMap<AttemptId, HeldState>,
-    pub(crate) work: BTreeMap<AttemptId, OrderWork>,
+    pub(crate) work: BTreeMap<AttemptId, Work>,
     pub(crate) jobs: BTreeSet<JobId>,
     pub(crate) is_draining: bool,
     /// Number of reduces in the plans that it makes; 0 for map-only jobs.
@@ -130,19 +130,29 @@ impl Fake {
         let mut counters = Counters::new();
         counters.add("Words", "seen", 10);
         let end = match &self.work[&attempt] {
-            OrderWork::Plan => {
+            Work::Plan => {
                 let plan = bench.put(b"the plan").await;
                 let (splits, reducers, input_bytes) = (MAPS, self.reduces, 0);
-                HeldState::Planned { plan, splits, reducers, input_bytes, counters }
+                HeldState::Done(Done::Plan { plan, splits, reducers, input_bytes, counters })
             }
-            OrderWork::Map { reducers, .. } => {
-                let is_staged = *reducers == 0 || attempt.task.index != UNSTAGED;
+            Work::Map { .. } => {
+                let is_staged = self.reduces == 0 || attempt.task.index != UNSTAGED;
                 let (joined, digest, bytes, volume) = (0, digest(attempt), 1, Volume::of_bytes(1));
-                HeldState::Mapped { joined, digest, bytes, is_staged, counters, volume }
+                HeldState::Done(Done::Map {
+                    output: (),
+                    joined,
+                    digest,
+                    bytes,
+                    is_staged,
+                    counters,
+                    volume,
+                })
             }
-            OrderWork::Reduce { .. } => HeldState::Reduced { counters, volume: Volume::default() },
-            OrderWork::Commit { .. } => HeldState::Committed { records: 1, bytes: 1 },
-            OrderWork::Sweep => HeldState::Swept,
+            Work::Reduce { .. } => {
+                HeldState::Done(Done::Reduce { counters, volume: Volume::default() })
+            }
+            Work::Commit { .. } => HeldState::Done(Done::Commit { records: 1, bytes: 1 }),
+            Work::Sweep => HeldState::Done(Done::Sweep),
         };
         self.held.insert(attempt, end);
     }

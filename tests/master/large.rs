@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use gristmill::clock::Clock;
-use gristmill::rpc::workers::{HeldState, OrderWork};
+use gristmill::rpc::workers::{Done, HeldState, Work};
 use gristmill::spec::{Counters, HotKey, JobId, JobState, Usage, Volume};
 
 use crate::bench::Bench;
@@ -28,12 +28,12 @@ async fn finish(bench: &Bench, worker: &mut Fake) {
     for attempt in worker.attempts() {
         let mut counters = Counters::new();
         let end = match &worker.work[&attempt] {
-            OrderWork::Plan => {
+            Work::Plan => {
                 let plan = bench.put(b"the plan").await;
                 let (splits, reducers, input_bytes) = (MAPS, REDUCES, u64::from(MAPS) << 26);
-                HeldState::Planned { plan, splits, reducers, input_bytes, counters }
+                HeldState::Done(Done::Plan { plan, splits, reducers, input_bytes, counters })
             }
-            OrderWork::Map { joined, .. } => {
+            Work::Map { joined, .. } => {
                 if attempt.task.index == 0 {
                     (0..COUNTERS)
                         .for_each(|n| counters.add("Words of users", &format!("counter {n}"), 1));
@@ -41,18 +41,26 @@ async fn finish(bench: &Bench, worker: &mut Fake) {
                 let joined = joined.len() as u32;
                 let volume = Volume::of_bytes(u64::from(1 + joined) << 26);
                 let (digest, bytes, is_staged) = (1, 1, false);
-                HeldState::Mapped { joined, digest, bytes, is_staged, counters, volume }
+                HeldState::Done(Done::Map {
+                    output: (),
+                    joined,
+                    digest,
+                    bytes,
+                    is_staged,
+                    counters,
+                    volume,
+                })
             }
-            OrderWork::Reduce { .. } => {
+            Work::Reduce { .. } => {
                 let shown = format!("a rather long key number {}", attempt.task.index);
                 let hottest = vec![HotKey { shown, records: u64::from(attempt.task.index) << 20 }];
                 let (bytes_in, records_in) = (1 << 30, 1 << 20);
                 let usage = Usage { bytes_in, records_in, ..Usage::default() };
                 let volume = Volume { usage, hottest };
-                HeldState::Reduced { counters, volume }
+                HeldState::Done(Done::Reduce { counters, volume })
             }
-            OrderWork::Commit { .. } => HeldState::Committed { records: 1, bytes: 1 },
-            OrderWork::Sweep => HeldState::Swept,
+            Work::Commit { .. } => HeldState::Done(Done::Commit { records: 1, bytes: 1 }),
+            Work::Sweep => HeldState::Done(Done::Sweep),
         };
         worker.held.insert(attempt, end);
     }

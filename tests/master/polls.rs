@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gristmill::rpc::jobs::{Jobs, TasksRequest};
-use gristmill::rpc::workers::{HeldState, OrderWork, Workers};
+use gristmill::rpc::workers::{Done, HeldState, Work, Workers};
 use gristmill::spec::{About, AttemptId, AttemptState, Cause, Failure, JobState, TaskState};
 
 use crate::bench::{Bench, LEASE_MS, class};
@@ -50,18 +50,15 @@ async fn order_names_everything_its_attempt_needs() {
     let orders = worker.poll_at_once(&bench).await;
     assert_eq!(orders.attempts.len(), 1);
     let order = &orders.attempts[0];
-    assert_eq!(
-        (order.work.clone(), order.nonce.0, order.timeout_ms),
-        (OrderWork::Plan, 1, 600_000)
-    );
+    assert_eq!((order.work.clone(), order.nonce.0, order.timeout_ms), (Work::Plan, 1, 600_000));
     let map = run_until(&bench, &mut worker, "j1/m0").await;
-    let OrderWork::Map { plan, reducers: REDUCES, .. } = worker.work[&map] else {
+    let Work::Map { plan, .. } = worker.work[&map] else {
         panic!("{:?}", worker.work[&map]);
     };
     let reduce = run_until(&bench, &mut worker, "j1/r1").await;
-    assert_eq!(worker.work[&reduce], OrderWork::Reduce { plan, maps: MAPS });
+    assert_eq!(worker.work[&reduce], Work::Reduce { plan, maps: MAPS });
     let commit = run_until(&bench, &mut worker, "j1/c0").await;
-    let OrderWork::Commit { maps, reduces, counters, .. } = &worker.work[&commit] else {
+    let Work::Commit { maps, reduces, counters, .. } = &worker.work[&commit] else {
         panic!("{:?}", worker.work[&commit]);
     };
     // The map in the middle has staged no output.
@@ -248,15 +245,20 @@ async fn a_report_that_cannot_be_true_fails_its_attempt() {
     let job = bench.submit("a").await;
     let mut worker = Fake::new(&bench, 1, 1).await;
     let plan = run_until(&bench, &mut worker, "j1/p0").await;
-    worker.held.insert(plan, HeldState::Swept);
+    worker.held.insert(plan, HeldState::Done(Done::Sweep));
     worker.poll_at_once(&bench).await;
     assert_eq!(worker.names(), ["j1/p0#2"]);
 
     // Zero reduces are invalid for a job that has a reduce.
     let stored = bench.put(b"the plan").await;
     let counters = Default::default();
-    let planned =
-        HeldState::Planned { plan: stored, splits: 1, reducers: 0, input_bytes: 0, counters };
+    let planned = HeldState::Done(Done::Plan {
+        plan: stored,
+        splits: 1,
+        reducers: 0,
+        input_bytes: 0,
+        counters,
+    });
     worker.held.insert(plan.task.attempt(2), planned);
     worker.poll_at_once(&bench).await;
     let status = bench.status(job).await;

@@ -2,7 +2,7 @@
 //! it in a job with reduces.
 
 use gristmill::rpc::jobs::{Jobs, TasksRequest};
-use gristmill::rpc::workers::{HeldState, OrderWork};
+use gristmill::rpc::workers::{Done, HeldState, Work};
 use gristmill::spec::{
     AttemptId, AttemptState, Cause, Counters, Failure, JobId, JobState, TaskKind, Volume,
 };
@@ -22,7 +22,15 @@ async fn map_only(bench: &Bench) -> JobId {
 
 fn mapped(attempt: AttemptId, is_staged: bool) -> HeldState {
     let (counters, volume) = (Counters::new(), Volume::of_bytes(1));
-    HeldState::Mapped { joined: 0, digest: digest(attempt), bytes: 1, is_staged, counters, volume }
+    HeldState::Done(Done::Map {
+        output: (),
+        joined: 0,
+        digest: digest(attempt),
+        bytes: 1,
+        is_staged,
+        counters,
+        volume,
+    })
 }
 
 /// Returns the false state that a worker reports for a map instead of its end.
@@ -50,7 +58,7 @@ async fn fails_of(lie: Lie) -> Failure {
 #[tokio::test]
 async fn map_of_map_only_job_without_staged_output_is_refused() {
     let reduced: Lie =
-        |_| HeldState::Reduced { counters: Counters::new(), volume: Volume::default() };
+        |_| HeldState::Done(Done::Reduce { counters: Counters::new(), volume: Volume::default() });
     let without =
         "the worker reported a map of a map-only job as done, but without its staged output";
     let lies: [(Lie, Cause, &str); 2] = [
@@ -94,7 +102,7 @@ async fn map_of_job_with_reduces_may_have_staged_output_or_not() {
         worker.poll_at_once(&bench).await;
         assert_eq!(bench.status(job).await.maps.done, 1);
         let commit = run_until(&bench, &mut worker, "j1/c0").await;
-        let OrderWork::Commit { maps, .. } = &worker.work[&commit] else { panic!("a commit") };
+        let Work::Commit { maps, .. } = &worker.work[&commit] else { panic!("a commit") };
         assert_eq!(maps[0], u32::from(is_staged));
         worker.finish_all(&bench).await;
         worker.poll_at_once(&bench).await;

@@ -1,7 +1,7 @@
 //! The staging folder of an unsuccessful job is swept as soon as no attempt can write to it.
 
 use gristmill::rpc::jobs::Jobs;
-use gristmill::rpc::workers::{HeldState, OrderWork};
+use gristmill::rpc::workers::{HeldState, Work};
 use gristmill::spec::{Cause, Failure, JobState};
 
 use crate::bench::{Bench, LEASE_MS, class};
@@ -21,7 +21,7 @@ async fn a_killed_job_is_stopped_and_then_swept() {
     let orders = worker.poll(&bench).await.unwrap();
     assert_eq!(
         (worker.names(), orders.attempts[0].work.clone()),
-        (vec!["j1/c1#1".into()], OrderWork::Sweep)
+        (vec!["j1/c1#1".into()], Work::Sweep)
     );
     worker.finish_all(&bench).await;
     let orders = worker.poll_at_once(&bench).await;

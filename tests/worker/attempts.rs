@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use gristmill::rpc::shuffle::Shuffle;
-use gristmill::rpc::workers::{HeldState, OrderWork};
+use gristmill::rpc::workers::{Done, HeldState, Work};
 use gristmill::spec::{Cause, Counters, Failure, TaskKind, WorkerId};
 use gristmill::worker::{Limiter, Transport};
 
@@ -18,7 +18,7 @@ async fn failure_of(behaviour: &str, limiter: Limiter, timeout_ms: u64) -> Failu
         *chosen = limiter;
     };
     let worker = cluster.worker(change).await;
-    let mut order = cluster.order(behaviour, TaskKind::Plan, 0, OrderWork::Plan);
+    let mut order = cluster.order(behaviour, TaskKind::Plan, 0, Work::Plan);
     order.timeout_ms = timeout_ms;
     let attempt = cluster.give(1, order);
     let ended = cluster.network.master.end_of(attempt).await;
@@ -33,14 +33,20 @@ async fn failure_of(behaviour: &str, limiter: Limiter, timeout_ms: u64) -> Failu
 async fn attempts_run_one_after_the_other_in_one_executor_of_a_checked_executable() {
     let mut cluster = Cluster::new();
     let worker = cluster.worker(|options, _| options.slots = 1).await;
-    let plan = cluster.give(1, cluster.order("", TaskKind::Plan, 0, OrderWork::Plan));
+    let plan = cluster.give(1, cluster.order("", TaskKind::Plan, 0, Work::Plan));
     let master = &cluster.network.master;
     let planned = master.end_of(plan).await;
-    assert!(matches!(planned, HeldState::Planned { splits: 2, reducers: 2, .. }), "{planned:?}");
+    assert!(
+        matches!(planned, HeldState::Done(Done::Plan { splits: 2, reducers: 2, .. })),
+        "{planned:?}"
+    );
     let maps = [cluster.give(1, cluster.map(0)), cluster.give(1, cluster.map(1))];
     for map in maps {
         let mapped = master.end_of(map).await;
-        assert!(matches!(mapped, HeldState::Mapped { digest: 1.., bytes: 1.., .. }), "{mapped:?}");
+        assert!(
+            matches!(mapped, HeldState::Done(Done::Map { digest: 1.., bytes: 1.., .. })),
+            "{mapped:?}"
+        );
     }
     let pids: std::collections::BTreeSet<u32> = master.with(|known| {
         let held = known.polls.iter().flat_map(|poll| &poll.held);
@@ -67,10 +73,10 @@ async fn an_attempt_that_a_dying_executor_did_not_begin_begins_on_a_new_one() {
     let worker = cluster.worker(|options, _| options.slots = 1).await;
     let master = &cluster.network.master;
     for index in 0..3 {
-        let order = cluster.order("die later", TaskKind::Plan, index, OrderWork::Plan);
+        let order = cluster.order("die later", TaskKind::Plan, index, Work::Plan);
         let attempt = cluster.give(1, order);
         let planned = master.end_of(attempt).await;
-        assert!(matches!(planned, HeldState::Planned { .. }), "{index}: {planned:?}");
+        assert!(matches!(planned, HeldState::Done(Done::Plan { .. })), "{index}: {planned:?}");
         let log = cluster.network.peer("worker-1").log(attempt).await.unwrap();
         let log = String::from_utf8(log).unwrap();
         assert!(log.contains("about to work") && !log.contains("about to die"), "{index}: {log}");
@@ -94,13 +100,13 @@ async fn a_side_file_is_fetched_once_for_tasks_that_may_read_it() {
         (ended, master.artifacts_got.load(Ordering::SeqCst))
     };
     let (counters, created) = (Counters::new(), "now".into());
-    let commit = OrderWork::Commit { maps: Vec::new(), reduces: Vec::new(), counters, created };
+    let commit = Work::Commit { maps: Vec::new(), reduces: Vec::new(), counters, created };
     let (committed, got) = end(TaskKind::Commit, 0, commit).await;
-    assert!(matches!(committed, HeldState::Committed { .. }), "{committed:?}");
+    assert!(matches!(committed, HeldState::Done(Done::Commit { .. })), "{committed:?}");
     assert_eq!(got, 2, "executable and spec");
     for index in 0..2 {
-        let (planned, got) = end(TaskKind::Plan, index, OrderWork::Plan).await;
-        let HeldState::Planned { counters, .. } = planned else { panic!("{planned:?}") };
+        let (planned, got) = end(TaskKind::Plan, index, Work::Plan).await;
+        let HeldState::Done(Done::Plan { counters, .. }) = planned else { panic!("{planned:?}") };
         assert_eq!((counters.get("Test", "stop words"), got), (1, 3), "read here, fetched once");
     }
     worker.end().await;
@@ -113,7 +119,7 @@ async fn an_artifact_that_was_taken_away_is_fetched_again() {
     let master = &cluster.network.master;
     let mapped = async |index| {
         let ended = master.end_of(cluster.give(1, cluster.map(index))).await;
-        assert!(matches!(ended, HeldState::Mapped { .. }), "{ended:?}");
+        assert!(matches!(ended, HeldState::Done(Done::Map { .. })), "{ended:?}");
         master.artifacts_got.load(Ordering::SeqCst)
     };
     assert_eq!(mapped(0).await, 3, "executable, spec and plan");
@@ -130,7 +136,7 @@ async fn an_artifact_that_was_taken_away_is_fetched_again() {
 async fn an_attempt_that_is_no_longer_ordered_is_killed_with_all_its_processes() {
     let mut cluster = Cluster::new();
     let worker = cluster.worker(|_, _| {}).await;
-    let attempt = cluster.give(1, cluster.order("hang", TaskKind::Plan, 0, OrderWork::Plan));
+    let attempt = cluster.give(1, cluster.order("hang", TaskKind::Plan, 0, Work::Plan));
     let peer = cluster.network.peer("worker-1");
     let mut child = None;
     for _ in 0..1000 {
@@ -203,7 +209,7 @@ async fn too_much_memory_is_a_cause_of_its_own_however_it_is_limited() {
 async fn a_log_keeps_its_beginning_and_its_end() {
     let mut cluster = Cluster::new();
     let worker = cluster.worker(|_, _| {}).await;
-    let attempt = cluster.give(1, cluster.order("shout", TaskKind::Plan, 0, OrderWork::Plan));
+    let attempt = cluster.give(1, cluster.order("shout", TaskKind::Plan, 0, Work::Plan));
     cluster.network.master.end_of(attempt).await;
     let log = cluster.network.peer("worker-1").log(attempt).await.unwrap();
     let text = String::from_utf8(log).unwrap();

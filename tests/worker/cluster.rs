@@ -10,7 +10,7 @@ use std::time::Duration;
 use gristmill::clock::Clock;
 use gristmill::rpc::refusal::Refusal;
 use gristmill::rpc::shuffle::{FetchPiece, FetchRequest, Shuffle};
-use gristmill::rpc::workers::{Order, OrderWork};
+use gristmill::rpc::workers::{Order, Work};
 use gristmill::spec::{
     AttemptId, InputSpec, JobId, JobSpec, Location, Nonce, SideFileSpec, TaskKind,
 };
@@ -95,7 +95,7 @@ impl Shuffle for Peer {
         if self.network.insists.load(Ordering::SeqCst) {
             let path = self.network.lies.lock().unwrap().clone();
             for &(map, _) in &request.maps {
-                send(FetchPiece::Place { map, path: path.clone() }).await;
+                send(FetchPiece::Place { map, path: path.as_path().into() }).await;
             }
             return Ok(());
         }
@@ -112,7 +112,7 @@ impl Shuffle for Peer {
             if let FetchPiece::Place { path, .. } = &mut piece {
                 places.fetch_add(1, Ordering::SeqCst);
                 if misplaces {
-                    path.push("elsewhere");
+                    *path = path.join("elsewhere").into();
                 }
             }
             send(piece)
@@ -182,13 +182,7 @@ impl Cluster {
     }
 
     /// Returns an order. `behaviour` is what the executor will do.
-    pub(crate) fn order(
-        &self,
-        behaviour: &str,
-        kind: TaskKind,
-        index: u32,
-        work: OrderWork,
-    ) -> Order {
+    pub(crate) fn order(&self, behaviour: &str, kind: TaskKind, index: u32, work: Work) -> Order {
         let spec = JobSpec {
             name: "test".into(),
             inputs: vec![InputSpec { source: 0, location: Location::from("in") }],
@@ -211,6 +205,7 @@ impl Cluster {
             executable: self.network.master.store(&script()),
             spec: self.network.master.store(&bincode::serialize(&spec).unwrap()),
             work,
+            is_map_only: false,
             timeout_ms: 0,
         }
     }
@@ -228,17 +223,12 @@ impl Cluster {
 
     pub(crate) fn map(&self, index: u32) -> Order {
         let plan = self.network.master.store(b"the plan");
-        self.order(
-            "",
-            TaskKind::Map,
-            index,
-            OrderWork::Map { plan, reducers: 2, joined: Vec::new() },
-        )
+        self.order("", TaskKind::Map, index, Work::Map { plan, joined: Vec::new() })
     }
 
     pub(crate) fn reduce(&self, partition: u32, maps: u32) -> Order {
         let plan = self.network.master.store(b"the plan");
-        self.order("", TaskKind::Reduce, partition, OrderWork::Reduce { plan, maps })
+        self.order("", TaskKind::Reduce, partition, Work::Reduce { plan, maps })
     }
 
     /// Assigns an attempt to a worker.

@@ -125,14 +125,20 @@ fn work(run: &Run) -> Result<Done, Failure> {
             for file in &run.spec.side_files {
                 counters.add("Test", &fs::read_to_string(file.location.path()).unwrap(), 1);
             }
-            Done::Plan { plan, splits: 2, reducers: PARTITIONS, input_bytes: 0, counters }
+            Done::Plan {
+                plan: plan.into(),
+                splits: 2,
+                reducers: PARTITIONS,
+                input_bytes: 0,
+                counters,
+            }
         }
         Work::Map { plan, .. } => {
             assert_eq!(fs::read(plan).unwrap(), b"the plan");
             map(run)
         }
-        Work::Reduce { segments, .. } => {
-            for segment in segments {
+        Work::Reduce { maps, .. } => {
+            for segment in maps {
                 read(&segment.place, run.attempt.task.index)
                     .map_err(|error| Failure::new(Cause::FetchFailed, error.to_string()))?;
                 let SegmentPlace { path, info } = &segment.place;
@@ -150,7 +156,7 @@ fn work(run: &Run) -> Result<Done, Failure> {
 
 /// Reads a segment to its end.
 fn read(place: &SegmentPlace, partition: u32) -> Result<(), gristmill::shuffle::Error> {
-    let mut records = Segment::open(&place.path, partition, place.info, 64 << 10, None)?;
+    let mut records = Segment::open(&*place.path, partition, place.info, 64 << 10, None)?;
     while records.advance()? {}
     Ok(())
 }
@@ -163,11 +169,7 @@ pub(crate) fn crc(bytes: &[u8]) -> u32 {
 fn map(run: &Run) -> Done {
     let output = run.scratch.join("output");
     let header = SpillHeader {
-        codec: if matches!(run.work, Work::Map { compress: false, .. }) {
-            Codec::Stored
-        } else {
-            Codec::Lz4
-        },
+        codec: if run.compress { Codec::Lz4 } else { Codec::Stored },
         nonce: run.nonce.0,
         map: run.attempt.task.index,
         attempt: run.attempt.number,
@@ -184,6 +186,6 @@ fn map(run: &Run) -> Done {
     let index = writer.finish().unwrap();
     let (digest, bytes) = (index.digest, index.file_bytes);
     let counters = Counters::new();
-    let (output, joined, is_staged, volume) = (Some(output), 0, false, Volume::default());
+    let (output, joined, is_staged, volume) = (Some(output.into()), 0, false, Volume::default());
     Done::Map { output, joined, digest, bytes, is_staged, counters, volume }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use gristmill::record::block::Codec;
-use gristmill::rpc::workers::{HeldState, LocatedMap};
+use gristmill::rpc::workers::{Done, HeldState, LocatedMap};
 use gristmill::shuffle::SpillFile;
 use gristmill::spec::{AttemptId, Cause, WorkerId};
 use gristmill::worker::{Limiter, Options};
@@ -17,7 +17,7 @@ use crate::executor::crc;
 async fn mapped(cluster: &Cluster, worker: u64, index: u32) -> AttemptId {
     let attempt = cluster.give(worker, cluster.map(index));
     let master = &cluster.network.master;
-    assert!(matches!(master.end_of(attempt).await, HeldState::Mapped { .. }));
+    assert!(matches!(master.end_of(attempt).await, HeldState::Done(Done::Map { .. })));
     let at = Some((1, WorkerId(worker), format!("worker-{worker}")));
     master.with(|known| known.located.push(LocatedMap { map: index, within: None, at }));
     attempt
@@ -65,7 +65,7 @@ async fn a_reduce_gets_its_partition_of_all_maps_wherever_they_are_and_as_they_c
         .await;
     assert_eq!(cluster.network.fetches.load(Ordering::SeqCst), 2);
     mapped(&cluster, 2, 1).await;
-    let HeldState::Reduced { counters, .. } = master.end_of(reduce).await else {
+    let HeldState::Done(Done::Reduce { counters, .. }) = master.end_of(reduce).await else {
         panic!("it failed")
     };
     assert_eq!(counters.get("Test", "records"), 100_000);
@@ -99,7 +99,7 @@ async fn reduce_stops_waiting_for_a_frozen_worker_if_output_is_elsewhere() {
     // A request without an answer ends by itself after half a minute.
     let ended = tokio::time::timeout(Duration::from_secs(20), master.end_of(reduce)).await;
     let ended = ended.expect("soon");
-    assert!(matches!(ended, HeldState::Reduced { .. }), "{ended:?}");
+    assert!(matches!(ended, HeldState::Done(Done::Reduce { .. })), "{ended:?}");
     assert_eq!(fetches(), 2);
     first.end().await;
     second.end().await;
@@ -141,7 +141,7 @@ async fn outputs_of_workers_on_one_machine_are_read_where_they_lie() {
         network.misplaces.store(misplaces, Ordering::SeqCst);
         let reduce = cluster.give(worker, cluster.reduce(0, 1));
         let ended = network.master.end_of(reduce).await;
-        let HeldState::Reduced { counters, .. } = ended else { panic!("{ended:?}") };
+        let HeldState::Done(Done::Reduce { counters, .. }) = ended else { panic!("{ended:?}") };
         assert_eq!(counters.get("Test", "crc of m0"), crc, "{worker}");
         assert_eq!(places(), expected, "{worker}");
         network.master.with(|known| known.ended.clear());
@@ -216,7 +216,7 @@ async fn a_damaged_or_missing_output_is_asked_for_twice_and_then_named() {
     // The other partition of the damaged output is still available.
     let reduce = cluster.give(2, cluster.reduce(1, 2));
     let ended = cluster.network.master.end_of(reduce).await;
-    assert!(matches!(ended, HeldState::Reduced { .. }), "{ended:?}");
+    assert!(matches!(ended, HeldState::Done(Done::Reduce { .. })), "{ended:?}");
     first.end().await;
     second.end().await;
 }

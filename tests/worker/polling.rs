@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gristmill::rpc::workers::{HeldState, Leave, OrderWork};
+use gristmill::rpc::workers::{Done, HeldState, Leave, Work};
 use gristmill::spec::{Nonce, TaskKind, WorkerId};
 use gristmill::worker::{Error, Stop};
 use rustix::process::{Pid, Signal, kill_process};
@@ -16,7 +16,7 @@ async fn answers_to_older_polls_change_nothing() {
     let map = cluster.give(1, cluster.map(0));
     let master = &cluster.network.master;
     master.end_of(map).await;
-    let attempt = cluster.give(1, cluster.order("hang", TaskKind::Reduce, 0, OrderWork::Sweep));
+    let attempt = cluster.give(1, cluster.order("hang", TaskKind::Reduce, 0, Work::Sweep));
     let pid = |known: &mut crate::master::Known| {
         let held = known.polls.last()?.held.iter().find(|held| held.attempt == attempt)?;
         (held.pid > 0).then_some(held.pid)
@@ -53,7 +53,7 @@ async fn interrupted_poll_stays_open_until_a_newer_one_is_answered() {
 async fn oldest_poll_to_a_silent_master_fails_over_first() {
     let mut cluster = Cluster::new();
     let worker = cluster.worker(|_, _| {}).await;
-    let attempt = cluster.give(1, cluster.order("hang", TaskKind::Reduce, 0, OrderWork::Sweep));
+    let attempt = cluster.give(1, cluster.order("hang", TaskKind::Reduce, 0, Work::Sweep));
     let master = &cluster.network.master;
     let runs = |known: &mut crate::master::Known| {
         let held = known.polls.last()?.held.iter().find(|held| held.attempt == attempt)?;
@@ -119,7 +119,7 @@ async fn attempts_go_on_without_a_master_and_are_reported_when_there_is_one_agai
     };
     master.until("its output is there", |_| is_done().then_some(())).await;
     master.with(|known| known.is_away = false);
-    assert!(matches!(master.end_of(attempt).await, HeldState::Mapped { .. }));
+    assert!(matches!(master.end_of(attempt).await, HeldState::Done(Done::Map { .. })));
     worker.end().await;
 }
 
@@ -150,7 +150,7 @@ async fn a_draining_worker_finishes_takes_nothing_new_and_leaves_when_it_may() {
     worker.stop.send_replace(Stop::Drain);
     master.until("it says so", |known| known.polls.last()?.draining.then_some(())).await;
     let refused = cluster.give(1, cluster.map(1));
-    assert!(matches!(master.end_of(map).await, HeldState::Mapped { .. }));
+    assert!(matches!(master.end_of(map).await, HeldState::Done(Done::Map { .. })));
     let count = master.with(|known| known.polls.len());
     master.until("it polls on", |known| (known.polls.len() > count + 5).then_some(())).await;
     assert!(master.with(|known| !known.ended.contains_key(&refused)));
@@ -168,7 +168,7 @@ async fn a_draining_worker_finishes_takes_nothing_new_and_leaves_when_it_may() {
 async fn worker_that_ends_reports_it_and_leaves_no_process() {
     let mut cluster = Cluster::new();
     let worker = cluster.worker(|_, _| {}).await;
-    let attempt = cluster.give(1, cluster.order("hang", TaskKind::Reduce, 0, OrderWork::Sweep));
+    let attempt = cluster.give(1, cluster.order("hang", TaskKind::Reduce, 0, Work::Sweep));
     let master = &cluster.network.master;
     let runs = |known: &mut crate::master::Known| {
         let held = known.polls.last()?.held.iter().find(|held| held.attempt == attempt)?;

@@ -16,7 +16,7 @@ use crate::rpc::client::{Master, Options, Peer};
 use crate::rpc::recipe::Recipe;
 use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{
-    AttemptId, JobSpec, Location, SegmentRef, TaskKind, add_place, escape, with_hint,
+    AttemptId, JobSpec, LocalPath, Location, SegmentRef, TaskKind, add_place, escape, with_hint,
 };
 use crate::storage::{SharedStaging, StagingOptions, make_private_folder};
 use crate::task::PlanFile;
@@ -30,7 +30,7 @@ pub(super) struct Needs {
     recipe: Recipe,
     spec: JobSpec,
     pub(super) executable: PathBuf,
-    plan: Option<PathBuf>,
+    plan: Option<LocalPath>,
     /// The segments that were fetched for a reduce; `None` if its maps run here.
     segments: Option<Vec<SegmentRef>>,
     pub(super) folder: PathBuf,
@@ -99,7 +99,7 @@ impl Needs {
             false => None,
         };
         let folder = folder.to_path_buf();
-        Ok(Self { recipe, spec, executable, plan, segments, folder })
+        Ok(Self { recipe, spec, executable, plan: plan.map(Into::into), segments, folder })
     }
 
     /// Describes the attempt in one line, before it runs.
@@ -139,18 +139,16 @@ impl Needs {
         let plan = self.plan.clone().unwrap_or_default();
         let work = match attempt.task.kind {
             TaskKind::Plan => Work::Plan,
-            TaskKind::Map => {
-                Work::Map { plan, joined: self.recipe.joined.clone(), compress: false }
-            }
+            TaskKind::Map => Work::Map { plan, joined: self.recipe.joined.clone() },
             TaskKind::Reduce => {
-                let segments = match self.segments.clone() {
+                let maps = match self.segments.clone() {
                     Some(segments) => segments,
                     None => match self.make_maps(&mut child)? {
                         Ok(segments) => segments,
                         Err(ended) => return Ok(ended),
                     },
                 };
-                Work::Reduce { plan, segments }
+                Work::Reduce { plan, maps }
             }
             TaskKind::Commit => return Err(publishes(attempt)),
         };
@@ -166,7 +164,8 @@ impl Needs {
         ));
         make_private_folder(&scratch).map_err(|error| failed(&scratch, &error))?;
         let (nonce, spec) = (self.recipe.nonce, self.spec.clone());
-        Ok(child.run(Run { attempt, nonce, spec, scratch, work }))
+        let scratch = scratch.into();
+        Ok(child.run(Run { attempt, nonce, spec, scratch, compress: false, work }))
     }
 
     fn ended(&self, attempt: AttemptId, outcome: Outcome) -> Ended {
@@ -187,7 +186,7 @@ impl Needs {
         let mut segments = Vec::new();
         for map in 0..self.recipe.maps {
             let attempt = task.job.task(TaskKind::Map, map).attempt(1);
-            let work = Work::Map { plan: plan.clone(), joined: Vec::new(), compress: false };
+            let work = Work::Map { plan: plan.clone(), joined: Vec::new() };
             match self.run(child, attempt, work)? {
                 Outcome::Done(Done::Map { output: Some(output), .. }) => {
                     let of = (self.recipe.nonce, map, attempt.number);

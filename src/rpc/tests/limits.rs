@@ -18,7 +18,7 @@ use crate::rpc::pb::workers_client::WorkersClient;
 use crate::rpc::pb::{self, Packed};
 use crate::rpc::shuffle::{FetchRequest, SEGMENTS_MAX};
 use crate::rpc::status::refusal;
-use crate::rpc::workers::{Held, HeldState, LostOutput};
+use crate::rpc::workers::{Done, Held, HeldState, LostOutput};
 use crate::rpc::{Digester, RAFT_BYTES_MAX};
 use crate::spec::{JobSpec, Location, SideFileSpec, WorkerFacts};
 
@@ -291,7 +291,7 @@ fn of_workers() -> Table {
     let poll = |change: &dyn Fn(&mut Poll)| Asked::Poll(Packed::of(&with(workers::poll(), change)));
     let held = |count| {
         poll(&|poll| {
-            let swept = Held { state: HeldState::Swept, ..poll.held[0].clone() };
+            let swept = Held { state: HeldState::Done(Done::Sweep), ..poll.held[0].clone() };
             poll.held = vec![swept; count];
         })
     };

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
@@ -77,7 +78,8 @@ async fn fetch(peer: &Peer, request: FetchRequest) -> (Vec<FetchPiece>, Result<(
 async fn segments_come_as_they_were_sent_in_chunks_of_bounded_size() {
     let bytes: Vec<u8> = (0..3 * CHUNK_BYTES + 7).map(|at| (at % 251) as u8).collect();
     let missing = FetchPiece::Missing { map: 5, is_corrupt: true, message: "größer".into() };
-    let place = FetchPiece::Place { map: 8, path: OsStr::from_bytes(b"/data/\xff").into() };
+    let place =
+        FetchPiece::Place { map: 8, path: Path::new(OsStr::from_bytes(b"/data/\xff")).into() };
     let pieces = vec![
         segment(3, bytes.len() as u64),
         FetchPiece::Bytes(bytes.clone()),

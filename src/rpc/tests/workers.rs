@@ -1,7 +1,7 @@
 //! Tests requests of workers to a master.
 
 use super::*;
-use crate::rpc::workers::{Held, HeldOutput, HeldState, LocatedMap, LostOutput, Order, OrderWork};
+use crate::rpc::workers::{Done, Held, HeldOutput, HeldState, LocatedMap, LostOutput, Order, Work};
 use crate::spec::{
     AttemptId, Counters, HotKey, Nonce, RecordRef, Room, Usage, Volume, WorkerFacts,
 };
@@ -51,24 +51,25 @@ pub(super) fn poll() -> Poll {
     let volume = Volume { usage, hottest };
     let states = [
         HeldState::Running { progress: 0.25, bytes: 1 << 40, fetched: 3, joined: 4, wants: 5 },
-        HeldState::Planned {
+        HeldState::Done(Done::Plan {
             plan: Digest(9),
             splits: 4,
             reducers: 2,
             input_bytes: 1 << 50,
             counters: counters(),
-        },
-        HeldState::Mapped {
+        }),
+        HeldState::Done(Done::Map {
+            output: (),
             joined: 2,
             digest: 1 << 63,
             bytes: 10,
             is_staged: true,
             counters: counters(),
             volume: Volume::of_bytes(11),
-        },
-        HeldState::Reduced { counters: Counters::new(), volume },
-        HeldState::Committed { records: 1, bytes: 2 },
-        HeldState::Swept,
+        }),
+        HeldState::Done(Done::Reduce { counters: Counters::new(), volume }),
+        HeldState::Done(Done::Commit { records: 1, bytes: 2 }),
+        HeldState::Done(Done::Sweep),
         HeldState::Failed { failure, lost: vec![lost] },
     ];
     let held = |(index, state)| Held { attempt: attempt(index), pid: index, state };
@@ -85,16 +86,16 @@ pub(super) fn poll() -> Poll {
 
 fn orders() -> Orders {
     let works = [
-        OrderWork::Plan,
-        OrderWork::Map { plan: Digest(9), reducers: 0, joined: vec![4, 9] },
-        OrderWork::Reduce { plan: Digest(9), maps: 4 },
-        OrderWork::Commit {
+        Work::Plan,
+        Work::Map { plan: Digest(9), joined: vec![4, 9] },
+        Work::Reduce { plan: Digest(9), maps: 4 },
+        Work::Commit {
             maps: vec![1, 2, 1],
             reduces: vec![],
             counters: counters(),
             created: "2026-11-23T09:00:00Z".into(),
         },
-        OrderWork::Sweep,
+        Work::Sweep,
     ];
     let order = |(index, work)| Order {
         attempt: attempt(index),
@@ -102,6 +103,7 @@ fn orders() -> Orders {
         executable: Digest(1),
         spec: Digest(2),
         work,
+        is_map_only: true,
         timeout_ms: 600_000,
     };
     let attempts = (0..).zip(works).map(order).collect();

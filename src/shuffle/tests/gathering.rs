@@ -25,7 +25,7 @@ fn places(folder: &Path, count: u32) -> Vec<SegmentPlace> {
         spill(&path, Codec::Lz4, &[Vec::new(), records]).unwrap();
         let mut info = SpillFile::open(&path).unwrap().index().segments[1];
         if map % 2 == 0 {
-            places.push(SegmentPlace { path, info });
+            places.push(SegmentPlace { path: path.into(), info });
             continue;
         }
         let bytes = std::fs::read(&path).unwrap();
@@ -33,7 +33,7 @@ fn places(folder: &Path, count: u32) -> Vec<SegmentPlace> {
         gathered.write_all(&bytes[from..from + info.stored_bytes as usize]).unwrap();
         info.offset = gathered_bytes;
         gathered_bytes += info.stored_bytes;
-        places.push(SegmentPlace { path: folder.join("gathered"), info });
+        places.push(SegmentPlace { path: folder.join("gathered").into(), info });
     }
     places
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use gristmill::rpc::client::{Master, Options};
 use gristmill::rpc::workers::{
-    Held, HeldState, Leave, LostOutput, Order, OrderWork, Poll, Register, Workers,
+    Done, Held, HeldState, Leave, LostOutput, Order, Poll, Register, Work, Workers,
 };
 use gristmill::spec::{
     AttemptId, Cause, Failure, JobId, Room, TaskKind, Volume, WorkerFacts, WorkerId,
@@ -132,16 +132,17 @@ async fn lie(masters: Vec<String>, incarnation: u64, stop: &AtomicBool) -> Resul
 fn lies(at: usize, order: &Order) -> Held {
     let failed = |cause, lost| HeldState::Failed { failure: Failure::new(cause, "a lie"), lost };
     let state = match (&order.work, at % 3) {
-        (OrderWork::Map { .. }, 0) => failed(Cause::Killed, Vec::new()),
-        (OrderWork::Map { .. }, 1) => HeldState::Mapped {
+        (Work::Map { .. }, 0) => failed(Cause::Killed, Vec::new()),
+        (Work::Map { .. }, 1) => HeldState::Done(Done::Map {
+            output: (),
             joined: 0,
             digest: 17,
             bytes: 1,
             is_staged: false,
             counters: Default::default(),
             volume: Volume::default(),
-        },
-        (OrderWork::Reduce { maps, .. }, _) => {
+        }),
+        (Work::Reduce { maps, .. }, _) => {
             let lost = (0..*maps).map(|map| lost(order.attempt.task.job, map)).collect();
             failed(Cause::FetchFailed, lost)
         }
@@ -165,5 +166,5 @@ fn lost(job: JobId, map: u32) -> LostOutput {
 /// Returns a report of success of an attempt that was never assigned.
 fn never_assigned() -> Held {
     let attempt: AttemptId = JobId(1).task(TaskKind::Map, 9_999).attempt(7);
-    Held { attempt, pid: 1, state: HeldState::Swept }
+    Held { attempt, pid: 1, state: HeldState::Done(Done::Sweep) }
 }
