@@ -33,8 +33,7 @@ use super::writer::Writer;
 use super::{Disk, Error, Fatal, Group, Leadership, Machine, OnFatal, ProposeError, Unreadable};
 use crate::crash::crash_point;
 use crate::rpc::client;
-use crate::spec::escape;
-use crate::spec::failure::TEXT_CHARS_MAX;
+use crate::spec::{TEXT_CHARS_MAX, escape};
 
 /// Milliseconds between a leader's heartbeats, and the time limit of each answer.
 const HEARTBEAT_MS: u64 = 100;

@@ -13,8 +13,7 @@ use super::refusal::{Typed, refusal};
 use crate::format::Input;
 use crate::job::Job;
 use crate::record::hash::hash;
-use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{Invocation, escape};
+use crate::spec::{Invocation, TEXT_CHARS_MAX, escape};
 
 /// Text below the flags, before the examples.
 const AFTER_HELP: &str = "\

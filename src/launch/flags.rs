@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::message::Message;
-use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::job::{MEMORY_BYTES, REDUCERS, SPLIT_BYTES};
-use crate::spec::{Error, escape, size, split_hint};
+use crate::spec::{Error, TEXT_CHARS_MAX, escape, size, split_hint};
 
 /// Maximum number of threads of one run: more would only wait for each other.
 const THREADS_MAX: u64 = 1024;

@@ -11,8 +11,7 @@ use clap::{Arg, Command};
 
 use super::command::ours;
 use super::message::Message;
-use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{escape, split_hint, with_hint};
+use crate::spec::{TEXT_CHARS_MAX, escape, split_hint, with_hint};
 
 /// The command that takes its own flags before a job executable.
 const SUBMIT: &str = "gristmill submit";

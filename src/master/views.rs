@@ -7,10 +7,9 @@ use crate::rpc::jobs::{
     AttemptLine, ExclusionLine, JobLine, JobStatus, Tally, TaskLine, TasksRequest, WorkerLine,
 };
 use crate::scheduler::{Blame, Exclusion, Job, Progress, Task};
-use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{
-    JobId, JobState, TaskId, TaskKind, TaskState, WorkerId, WorkerState, escape, escape_hint,
-    escape_what,
+    JobId, JobState, TEXT_CHARS_MAX, TaskId, TaskKind, TaskState, WorkerId, WorkerState, escape,
+    escape_hint, escape_what,
 };
 
 /// Highest progress that is shown before the output is published.

@@ -10,8 +10,7 @@ use super::Held;
 use super::errno::{hint, is_shortage};
 use super::space::{Lack, free_bytes};
 use super::url;
-use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{About, escape, size};
+use crate::spec::{About, TEXT_CHARS_MAX, escape, size};
 
 /// Error of listing, reading, writing or publishing files.
 #[derive(Debug, thiserror::Error)]

@@ -7,8 +7,7 @@ use axum::routing::{MethodRouter, get};
 
 use super::answer::Fault;
 use super::{Web, api, events, guard, health, leader, metrics, pages};
-use crate::spec::escape;
-use crate::spec::failure::TEXT_CHARS_MAX;
+use crate::spec::{TEXT_CHARS_MAX, escape};
 
 /// The description for programs.
 pub(super) const OPENAPI: &str = include_str!("openapi.json");

@@ -268,8 +268,7 @@ async fn accept<T: Transport, L: Launcher>(
         (Done::Sweep, OrderWork::Sweep) => Ok(HeldState::Swept),
         (done, _) => {
             let message = format!("the executor reported a result of the wrong kind: {done:?}");
-            let message =
-                crate::spec::escape(message.as_bytes(), crate::spec::failure::TEXT_CHARS_MAX);
+            let message = crate::spec::escape(message.as_bytes(), crate::spec::TEXT_CHARS_MAX);
             Err(Failure::new(Cause::Exit, message))
         }
     }

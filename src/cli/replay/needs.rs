@@ -14,8 +14,9 @@ use crate::record::value;
 use crate::rpc::artifacts::{Artifacts, Digest};
 use crate::rpc::client::{Master, Options, Peer};
 use crate::rpc::recipe::Recipe;
-use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{AttemptId, JobSpec, Location, TaskKind, add_place, escape, with_hint};
+use crate::spec::{
+    AttemptId, JobSpec, Location, TEXT_CHARS_MAX, TaskKind, add_place, escape, with_hint,
+};
 use crate::storage::{SharedStaging, StagingOptions, make_private_folder};
 use crate::task::PlanFile;
 use crate::worker::{fetch_once, lend_file};
