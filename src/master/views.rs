@@ -6,6 +6,7 @@ use crate::clock::{rfc3339, rfc3339_ms};
 use crate::rpc::jobs::{
     AttemptLine, ExclusionLine, JobLine, JobStatus, Tally, TaskLine, TasksRequest, WorkerLine,
 };
+use crate::rpc::refusal::Refusal;
 use crate::scheduler::{Blame, Exclusion, Job, Progress, Task};
 use crate::spec::{
     JobId, JobState, TEXT_CHARS_MAX, TaskId, TaskKind, TaskState, WorkerId, WorkerState, escape,
@@ -32,6 +33,13 @@ pub(super) fn line(state: &State, job: &Job) -> JobLine {
         submitted: rfc3339(job.submitted_ms()),
         finished: job.finished_ms().map(rfc3339),
         request: job.request().to_string(),
+    }
+}
+
+/// The answer about a job that does not exist.
+pub(super) fn no_job(job: JobId) -> Refusal {
+    Refusal::NotFound {
+        message: format!("no job {job}\nhint: list the jobs with `gristmill jobs`"),
     }
 }
 
