@@ -9,9 +9,6 @@ use super::answer::Fault;
 use super::{Web, api, events, guard, health, leader, metrics, pages};
 use crate::spec::{TEXT_CHARS_MAX, escape};
 
-/// The description for programs.
-pub(super) const OPENAPI: &str = include_str!("openapi.json");
-
 /// All addresses.
 pub(super) fn table() -> Vec<(&'static str, MethodRouter<Web>)> {
     vec![
