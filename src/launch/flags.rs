@@ -3,7 +3,7 @@
 use std::num::NonZero;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{Arg, ArgAction, Args, Command, ValueEnum};
 
 use super::message::Message;
 use crate::spec::job::{MEMORY_BYTES, REDUCERS, SPLIT_BYTES};
@@ -64,7 +64,17 @@ pub(super) struct Flags {
 const MEMORY_BYTES_DEFAULT: u64 = 1 << 30;
 
 /// Heading of the flags that control standard error.
-pub(super) const SAID: &str = "Output on standard error";
+const SAID: &str = "Output on standard error";
+
+/// Builds the command with our flags only.
+pub(super) fn ours() -> Command {
+    let said =
+        |name, action, help| Arg::new(name).long(name).action(action).help(help).help_heading(SAID);
+    let command = Command::new("job").disable_help_flag(true).disable_version_flag(true);
+    Flags::augment_args(command)
+        .arg(said("help", ArgAction::HelpShort, "Print this help").short('h'))
+        .arg(said("version", ArgAction::Version, "Print the version").short('V'))
+}
 
 /// When and how progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

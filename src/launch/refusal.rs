@@ -9,7 +9,7 @@ use std::str::ParseBoolError;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command};
 
-use super::command::ours;
+use super::flags::ours;
 use super::message::Message;
 use crate::spec::{TEXT_CHARS_MAX, escape, split_hint, with_hint};
 
