@@ -82,7 +82,7 @@ pub use failures::{FAILURES_KEPT, Failed};
 pub use job::failing::SAME_RECORD;
 pub use job::{Blame, Job, Partition, SLOW_START_PERCENT, Sizes};
 pub use locations::{Cursor, Moved, Output};
-pub use queries::{Orders, WorkerView};
+pub use queries::WorkerView;
 pub use reason::Reason;
 pub use rejection::{BackupRefusal, Field, Rejection};
 pub use tally::JOB_COUNTERS;

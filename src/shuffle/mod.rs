@@ -53,7 +53,7 @@ pub use batch::{BATCH_BYTES_MAX, Batch, KEY_BYTES_MAX, Mark};
 pub use blocks::{BlockCollector, block_bytes};
 pub use buffer::{Buffer, Filling};
 pub use collect::{Collect, Collected, Partitioner, SortCollector, TableCollector};
-pub use cursor::{Cursor, prefix_of};
+pub use cursor::Cursor;
 pub use error::{Error, FoldError};
 pub use fold::{Fold, Folded, KeepApart, NoFold};
 pub use gather::{Gatherer, SegmentPlace};

@@ -144,14 +144,6 @@ impl Staging {
         Ok(())
     }
 
-    /// Removes the staging folder. A published output stays.
-    ///
-    /// # Errors
-    /// The system's error; the next run with the same output tries again.
-    pub fn abandon(self) -> Result<(), Error> {
-        self.cleanup().run()
-    }
-
     /// Returns a handle that removes the staging folder from another thread.
     pub fn cleanup(&self) -> Cleanup {
         Cleanup(Arc::clone(&self.folder))
