@@ -7,7 +7,7 @@
 //! timeouts and stragglers, and computes which attempts the worker should run. The benchmark prints the commands per
 //! second, the time of the slowest command, and its own peak memory.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use std::{env, fs, process};
 
@@ -97,8 +97,8 @@ impl Bench {
         self.observed.follow(&self.scheduler, self.commands);
         let proposed = watch(&self.scheduler, &self.observed, self.commands);
         let incarnation = self.incarnations.get(&worker).copied().unwrap_or(0);
-        let orders = self.scheduler.orders(worker, incarnation, &BTreeSet::new());
-        assert!(orders.is_some(), "{worker} is registered");
+        let should = self.scheduler.should_hold(worker, incarnation);
+        assert!(should.is_some(), "{worker} is registered");
         let _ = self.scheduler.locations(JobId(1), Cursor::default(), 10_000);
         self.in_queries += self.clock.now().saturating_duration_since(since);
         proposed.into_iter().for_each(|command| self.apply(command));

@@ -5,6 +5,8 @@
 
 #[path = "tidy/bans.rs"]
 mod bans;
+#[path = "tidy/circles.rs"]
+mod circles;
 #[path = "tidy/floors.rs"]
 mod floors;
 #[path = "tidy/lock.rs"]
@@ -65,6 +67,11 @@ const UNSAFE: &[(&str, &str)] = &[
 #[test]
 fn every_module_has_a_floor_and_imports_go_down() {
     stands(&floors::climbs(FLOORS, &sources()));
+}
+
+#[test]
+fn the_files_of_a_module_import_in_no_circle() {
+    stands(&circles::circles(&sources()));
 }
 
 #[test]

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use crate::spec::escape;
-use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::limits::TASK_TIMEOUT_MS;
+use crate::spec::{TEXT_CHARS_MAX, escape};
 
 /// Units and their milliseconds. `ms` comes before `s` and `m`, which are its suffix and its prefix.
 const UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];

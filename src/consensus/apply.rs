@@ -12,7 +12,8 @@ use super::entry::{
 use super::evidence::Evidence;
 use super::log_store::Growth;
 use super::roll::Roll;
-use super::snapshot::{Newest, Snapshots, read};
+use super::snapshot::{Snapshots, read};
+use super::tables::Newest;
 use super::{Fatal, Machine, OnFatal, Unreadable};
 use crate::crash::crash_point;
 

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::digest::Seen;
-use super::evidence::Notes;
 
 /// A command, or nothing: an empty entry only serves to commit the ones before it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +14,24 @@ pub(super) struct Command {
     pub(super) seen: Seen,
     /// What the leader knew of the members when it proposed this.
     pub(super) notes: Notes,
+}
+
+/// The facts about members that the leader adds to each entry.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Notes {
+    /// Starts that are not yet recorded.
+    pub(super) starts: Vec<(NodeId, Start)>,
+    /// The index of the last entry that each member has acknowledged.
+    pub(super) acknowledged: Vec<(NodeId, u64)>,
+}
+
+/// A start of a master.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Start {
+    /// How often a master was started in this folder; 0 if never.
+    pub(super) count: u64,
+    /// A random number. It distinguishes two starts with the same count, one in a folder and one in a copy of it.
+    pub(super) incarnation: u128,
 }
 
 /// The machine's answer to a command.

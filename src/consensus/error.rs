@@ -2,10 +2,14 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What to do if a folder can no longer be used.
 const ANEW: &str = "start with an empty folder. If the cluster has other masters, join them with another --id N and \
                     --join ADDR. Otherwise start a new cluster with --init";
+
+/// Called once when the node has stopped acknowledging. The process must end.
+pub type OnFatal = Arc<dyn Fn(Fatal) + Send + Sync>;
 
 /// Why a node cannot start. Each message says what was found and where, and has a hint.
 #[derive(Debug, thiserror::Error)]

@@ -26,20 +26,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use super::entry::{Command, Kind, LogId, NodeId, Vote};
+use super::entry::{Command, Kind, LogId, NodeId, Notes, Start, Vote};
 use super::{Fatal, OnFatal, Unreadable};
 
 /// Length of a number in a snapshot.
 const NUMBER_BYTES: usize = 8;
-
-/// A start of a master.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Start {
-    /// How often a master was started in this folder; 0 if never.
-    pub(super) count: u64,
-    /// A random number. It distinguishes two starts with the same count, one in a folder and one in a copy of it.
-    pub(super) incarnation: u128,
-}
 
 /// The agreed facts about one member.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,15 +55,6 @@ pub(super) struct Envelope {
     pub(super) known: Known,
     /// The message, in bincode.
     pub(super) body: Vec<u8>,
-}
-
-/// The facts about members that the leader adds to each entry.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Notes {
-    /// Starts that are not yet recorded.
-    pub(super) starts: Vec<(NodeId, Start)>,
-    /// The index of the last entry that each member has acknowledged.
-    pub(super) acknowledged: Vec<(NodeId, u64)>,
 }
 
 /// Why an envelope could not be opened.

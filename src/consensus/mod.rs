@@ -56,6 +56,7 @@ mod gone;
 mod group;
 mod handover;
 mod identity;
+mod incoming;
 mod leadership;
 mod log_store;
 mod network;
@@ -72,11 +73,11 @@ mod tests;
 mod writer;
 
 pub use disk::Disk;
-pub use error::{Error, Fatal, ProposeError};
+pub use error::{Error, Fatal, OnFatal, ProposeError};
 pub use group::{Group, Member, Standing};
 pub use identity::{IDENTITY_FILE, Identity};
 pub use leadership::Leadership;
-pub use node::{Begin, Limits, Node, OnFatal, Options};
+pub use node::{Begin, Limits, Node, Options};
 pub use removal::REMOVED_FILE;
 
 /// The replicated state machine. Readers share it.

@@ -15,26 +15,25 @@ use tokio::time::timeout;
 
 use super::apply::Applier;
 use super::digest::Digests;
-use super::entry::{Command, Kind, NodeId, Vote};
-use super::evidence::{Evidence, Start};
+use super::entry::{Command, Kind, NodeId, Start, Vote};
+use super::evidence::Evidence;
 use super::group::{is_alone, write_error};
 use super::identity::{INCOMING, Identity};
+use super::incoming::Incoming;
 use super::leadership::watch_leadership;
 use super::log_store::{Growth, LogStore};
 use super::network::{Core, Network};
 use super::plausible::TERM_MAX;
-use super::receive::Incoming;
 use super::removal::was_removed;
 use super::roll::Roll;
 use super::snapshot::{SNAPSHOTS, Snapshots, newest};
 use super::stall::stalled;
 use super::tables::{LOG_FILE, Tables, VOTE};
 use super::writer::Writer;
-use super::{Disk, Error, Fatal, Group, Leadership, Machine, ProposeError, Unreadable};
+use super::{Disk, Error, Fatal, Group, Leadership, Machine, OnFatal, ProposeError, Unreadable};
 use crate::crash::crash_point;
 use crate::rpc::client;
-use crate::spec::escape;
-use crate::spec::failure::TEXT_CHARS_MAX;
+use crate::spec::{TEXT_CHARS_MAX, escape};
 
 /// Milliseconds between a leader's heartbeats, and the time limit of each answer.
 const HEARTBEAT_MS: u64 = 100;
@@ -52,9 +51,6 @@ const AGREE_WITHIN: Duration = Duration::from_secs(5);
 const STRANGERS_NAMED: usize = 3;
 /// How long it may take until the files are closed.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
-
-/// Called once when the node has stopped acknowledging. The process must end.
-pub type OnFatal = Arc<dyn Fn(Fatal) + Send + Sync>;
 
 /// When a node takes snapshots, and when it starts elections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

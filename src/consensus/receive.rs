@@ -1,49 +1,19 @@
 //! Receives messages from other masters, and passes those for this node to openraft.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::path::PathBuf;
-use std::sync::Arc;
-
 use openraft::raft::{AppendEntriesRequest, VoteRequest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::OwnedMutexGuard;
 
 use super::Group;
-use super::digest::Digests;
-use super::entry::{Body, NodeId, Snapshot, SnapshotMeta, Vote};
-use super::evidence::{Records, Unopened, split};
+use super::entry::{Body, NodeId, Snapshot, Vote};
+use super::evidence::Unopened;
 use super::identity::Identity;
+use super::incoming::{Receiving, Whole, internal};
 use super::network::Piece;
-use super::snapshot::read;
 use crate::offload::offload;
 use crate::rpc::raft::{Call, Raft};
 use crate::rpc::refusal::Refusal;
-
-/// Receives the leader's snapshot, one at a time. Clones share it.
-#[derive(Debug, Clone)]
-pub(super) struct Incoming(Arc<Mutex<Receiving>>);
-
-#[derive(Debug)]
-struct Receiving {
-    path: PathBuf,
-    /// The snapshot that is arriving, and the part of its file that has arrived.
-    begun: Option<(String, u64, File)>,
-}
-
-/// A snapshot that has arrived completely.
-struct Whole {
-    meta: SnapshotMeta,
-    records: Records,
-    path: PathBuf,
-}
-
-impl Incoming {
-    pub(super) fn at(path: PathBuf) -> Self {
-        Self(Arc::new(Mutex::new(Receiving { path, begun: None })))
-    }
-}
 
 impl Raft for Group {
     async fn append_entries(&self, call: Call) -> Result<Vec<u8>, Refusal> {
@@ -71,7 +41,7 @@ impl Raft for Group {
         let (from, piece) = self.said::<Piece>(&call)?;
         self.check_snapshot(&piece.vote, &piece.meta, None)?;
         self.hear();
-        let receiving = Arc::clone(&self.incoming().0).lock_owned().await;
+        let receiving = self.incoming().lock().await;
         let group = self.clone();
         // The caller may not wait for the end, and what was passed to openraft must stay in place until then.
         let installed = tokio::spawn(async move { install(group, receiving, piece).await }).await;
@@ -114,34 +84,6 @@ async fn install(
     Ok(installed.map_err(|error| stopped(&error))?.vote)
 }
 
-impl Receiving {
-    fn take_in(&mut self, id: &str, offset: u64, bytes: &[u8]) -> Result<(), Refusal> {
-        if offset == 0 {
-            let file = File::create(&self.path).map_err(|error| disk(&error))?;
-            self.begun = Some((id.to_owned(), 0, file));
-        }
-        match &mut self.begun {
-            Some((begun, next, file)) if begun == id && *next == offset => {
-                file.write_all(bytes).map_err(|error| disk(&error))?;
-                *next += bytes.len() as u64;
-                Ok(())
-            }
-            _ => Err(Refusal::Invalid {
-                message: format!("the piece of a snapshot at byte {offset} is out of order"),
-            }),
-        }
-    }
-
-    /// Everything has arrived. Checks it, because openraft stops at a snapshot that it cannot read.
-    fn whole(&mut self) -> Result<Option<Whole>, Refusal> {
-        self.begun = None;
-        let (meta, body) = read(&self.path).map_err(|error| internal(error.to_string()))?;
-        let records = Digests::split(&body).and_then(|(_, rest)| split(rest));
-        let (records, _) = records.map_err(|error| internal(error.to_string()))?;
-        Ok(Some(Whole { meta, records, path: self.path.clone() }))
-    }
-}
-
 impl Group {
     /// A message for exactly this node, and its sender.
     fn said<T: DeserializeOwned>(&self, call: &Call) -> Result<(NodeId, T), Refusal> {
@@ -165,12 +107,4 @@ impl Group {
 
 fn stopped(error: &dyn std::error::Error) -> Refusal {
     Refusal::Unavailable { message: format!("this master has stopped: {error}") }
-}
-
-fn disk(error: &io::Error) -> Refusal {
-    internal(format!("cannot write a received snapshot: {error}"))
-}
-
-fn internal(message: String) -> Refusal {
-    Refusal::Internal { message }
 }

@@ -14,11 +14,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::entry::{Body, Snapshot, SnapshotMeta};
 use super::identity::place;
-use super::tables::{SNAPSHOT, Tables};
+use super::tables::{Newest, SNAPSHOT, Tables};
 use super::writer::{Write, Writer};
 use super::{Error, Fatal};
 use crate::offload::offload;
@@ -30,13 +28,6 @@ const LENGTHS_BYTES: usize = 16;
 const CRC_BYTES: usize = 4;
 /// The name of a snapshot that is arriving.
 const RECEIVED: &str = ".incoming-received";
-
-/// What `log.redb` knows of the newest snapshot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Newest {
-    pub(super) file: String,
-    pub(super) meta: SnapshotMeta,
-}
 
 /// The folder of snapshots. Clones share it.
 #[derive(Debug, Clone)]

@@ -23,10 +23,10 @@ use redb::{
     TableDefinition,
 };
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
-use super::entry::{Entry, LogId};
+use super::entry::{Entry, LogId, SnapshotMeta};
 use super::identity::Identity;
-use super::snapshot::Newest;
 use super::{Disk, Error};
 
 /// The file in a master's folder.
@@ -51,6 +51,13 @@ const STARTS: &str = "starts";
 pub(super) struct Tables {
     pub(super) database: Database,
     pub(super) path: PathBuf,
+}
+
+/// What `log.redb` knows of the newest snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Newest {
+    pub(super) file: String,
+    pub(super) meta: SnapshotMeta,
 }
 
 /// The contents of a log when it is opened.

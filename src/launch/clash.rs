@@ -2,7 +2,8 @@
 
 use clap::Arg;
 
-use super::command::{ours, own};
+use super::command::own;
+use super::flags::ours;
 use crate::job::Job;
 
 /// Returns a sentence for each flag of the job that clashes with a flag of every job, or with another flag of the job.

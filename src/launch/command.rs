@@ -5,16 +5,15 @@ use std::path::Path;
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use clap::{ArgMatches, Command, FromArgMatches};
 
-use super::flags::{Flags, SAID};
+use super::flags::{Flags, ours};
 use super::message::Message;
 use super::refusal::{Typed, refusal};
 use crate::format::Input;
 use crate::job::Job;
 use crate::record::hash::hash;
-use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{Invocation, escape};
+use crate::spec::{Invocation, TEXT_CHARS_MAX, escape};
 
 /// Text below the flags, before the examples.
 const AFTER_HELP: &str = "\
@@ -140,16 +139,6 @@ fn command<J: Job>(name: &str) -> Command {
     );
     command = command.after_help(after);
     command.name(name.to_string()).version(version).about(about.unwrap_or_default())
-}
-
-/// Builds the command with our flags only.
-pub(super) fn ours() -> Command {
-    let said =
-        |name, action, help| Arg::new(name).long(name).action(action).help(help).help_heading(SAID);
-    let command = Command::new("job").disable_help_flag(true).disable_version_flag(true);
-    Flags::augment_args(command)
-        .arg(said("help", ArgAction::HelpShort, "Print this help").short('h'))
-        .arg(said("version", ArgAction::Version, "Print the version").short('V'))
 }
 
 /// Builds the command with the job's own flags only.

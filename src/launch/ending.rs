@@ -20,10 +20,9 @@ use std::{io, ptr};
 
 use libc::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP, SIGXCPU, c_int};
 
-use super::interrupt::When;
 use super::message::Message;
 use super::{exit, say};
-use crate::embedded::Progress;
+use crate::embedded::{Phase, Progress};
 use crate::spec::size;
 use crate::storage::Cleanup;
 use crate::task;
@@ -321,6 +320,31 @@ fn end(running: Running, how: How) -> ! {
     unsafe { libc::_exit(c_int::from(code)) }
 }
 
+/// When a run was interrupted, or when the job's code ended the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum When {
+    /// Before any part of its result was visible.
+    Running,
+    /// While its output was being published.
+    Publishing,
+    /// When its output was visible and whole.
+    Published,
+    /// While its result was being written to standard output.
+    Writing,
+}
+
+impl When {
+    /// Returns the state of the result in this phase, for a run to a folder or to standard output.
+    pub(super) fn of(phase: Phase, to_stdout: bool) -> Self {
+        match (phase, to_stdout) {
+            (Phase::Planning | Phase::Mapping | Phase::Reducing, _) => Self::Running,
+            (Phase::Committing | Phase::Done, true) => Self::Writing,
+            (Phase::Committing, false) => Self::Publishing,
+            (Phase::Done, false) => Self::Published,
+        }
+    }
+}
+
 /// Returns the state of the result at that moment, and what to do.
 fn told(when: When) -> (&'static str, &'static str) {
     const WAIT: &str = "make the job wait for its threads before it ends";
@@ -341,7 +365,6 @@ fn told(when: When) -> (&'static str, &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::embedded::Phase;
 
     #[test]
     fn end_of_process_says_what_became_of_the_output() {

@@ -1,10 +1,9 @@
 //! Formats the message of a failed job: the source line and the error, then a hint, then the record and other details.
 
 use super::message::Message;
-use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{
-    AttemptId, Cause, Failure, RecordRef, escape, escape_hint, escape_message, escape_what,
-    with_hint,
+    AttemptId, Cause, Failure, RecordRef, TEXT_CHARS_MAX, escape, escape_hint, escape_message,
+    escape_what, with_hint,
 };
 
 /// Returns the message of a failed job that allowed `max_bad_records` bad records.

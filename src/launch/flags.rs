@@ -3,12 +3,11 @@
 use std::num::NonZero;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{Arg, ArgAction, Args, Command, ValueEnum};
 
 use super::message::Message;
-use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::job::{MEMORY_BYTES, REDUCERS, SPLIT_BYTES};
-use crate::spec::{Error, escape, size, split_hint};
+use crate::spec::{Error, TEXT_CHARS_MAX, escape, size, split_hint};
 
 /// Maximum number of threads of one run: more would only wait for each other.
 const THREADS_MAX: u64 = 1024;
@@ -65,7 +64,17 @@ pub(super) struct Flags {
 const MEMORY_BYTES_DEFAULT: u64 = 1 << 30;
 
 /// Heading of the flags that control standard error.
-pub(super) const SAID: &str = "Output on standard error";
+const SAID: &str = "Output on standard error";
+
+/// Builds the command with our flags only.
+pub(super) fn ours() -> Command {
+    let said =
+        |name, action, help| Arg::new(name).long(name).action(action).help(help).help_heading(SAID);
+    let command = Command::new("job").disable_help_flag(true).disable_version_flag(true);
+    Flags::augment_args(command)
+        .arg(said("help", ArgAction::HelpShort, "Print this help").short('h'))
+        .arg(said("version", ArgAction::Version, "Print the version").short('V'))
+}
 
 /// When and how progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -13,7 +13,7 @@ use std::time::Duration;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
-use super::ending;
+use super::ending::{self, When};
 use super::exit;
 use super::message::Message;
 use super::progress::Drawn;
@@ -130,31 +130,6 @@ impl Interrupts {
         Message { details: left, ..interrupted(when) }.say();
         ending::forget();
         std::process::exit(i32::from(exit::INTERRUPTED));
-    }
-}
-
-/// When a run was interrupted, or when the job's code ended the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum When {
-    /// Before any part of its result was visible.
-    Running,
-    /// While its output was being published.
-    Publishing,
-    /// When its output was visible and whole.
-    Published,
-    /// While its result was being written to standard output.
-    Writing,
-}
-
-impl When {
-    /// Returns the state of the result in this phase, for a run to a folder or to standard output.
-    pub(super) fn of(phase: Phase, to_stdout: bool) -> Self {
-        match (phase, to_stdout) {
-            (Phase::Planning | Phase::Mapping | Phase::Reducing, _) => Self::Running,
-            (Phase::Committing | Phase::Done, true) => Self::Writing,
-            (Phase::Committing, false) => Self::Publishing,
-            (Phase::Done, false) => Self::Published,
-        }
     }
 }
 

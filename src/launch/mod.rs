@@ -52,10 +52,10 @@ pub(crate) use summary::notes_json;
 pub(crate) use terminal::{is_dumb, size};
 
 use self::command::Asked;
-use self::ending::Watch;
+use self::ending::{Watch, When};
 use self::flags::Flags;
 pub(crate) use self::interrupt::survive_file_size_limit;
-use self::interrupt::{Interrupts, When, interrupted};
+use self::interrupt::{Interrupts, interrupted};
 use self::status::umask;
 use self::summary::Times;
 use crate::clock::Clock;

@@ -9,10 +9,9 @@ use std::str::ParseBoolError;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command};
 
-use super::command::ours;
+use super::flags::ours;
 use super::message::Message;
-use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{escape, split_hint, with_hint};
+use crate::spec::{TEXT_CHARS_MAX, escape, split_hint, with_hint};
 
 /// The command that takes its own flags before a job executable.
 const SUBMIT: &str = "gristmill submit";

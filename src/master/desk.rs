@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::orders::pause_ms;
 use super::state::State;
 use super::sweeps::Sweeps;
 use crate::rpc::jobs::JobStatus;
@@ -18,6 +17,10 @@ pub(super) const CLOSED_LEASE_MS: u64 = 250;
 /// Shortest lease that a new leader gives, in milliseconds. Workers that found no leader for a while retry once a
 /// second.
 const FIRST_LEASE_MS_MIN: u64 = 3_000;
+/// Pause before a commit's second attempt, in milliseconds; doubled with each further one.
+const COMMIT_PAUSE_MS: u64 = 200;
+/// Longest pause between a commit's attempts, in milliseconds.
+const COMMIT_PAUSE_MS_MAX: u64 = 10_000;
 
 /// State of this master only.
 #[derive(Debug, Default)]
@@ -419,6 +422,16 @@ impl Desk {
         self.told.insert(status.id, status.clone());
         status
     }
+}
+
+/// The pause between an attempt's start and its assignment. A failed commit pauses before it is retried, because the
+/// number of retries is not limited.
+fn pause_ms(attempt: AttemptId) -> u64 {
+    if attempt.task.kind != TaskKind::Commit || attempt.number < 2 {
+        return 0;
+    }
+    let pause_ms = COMMIT_PAUSE_MS.saturating_mul(1 << (attempt.number - 2).min(20));
+    pause_ms.min(COMMIT_PAUSE_MS_MAX)
 }
 
 #[cfg(test)]

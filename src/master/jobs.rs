@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use super::reports::decide;
+use super::views::no_job;
 use super::{Master, Shared, recipes, views, why};
 use crate::rpc::jobs::{JobLine, JobStatus, Jobs, Submit, TaskLine, TasksRequest, WorkerLine};
 use crate::rpc::recipe::{Recipe, RecipeRequest};
@@ -136,11 +137,5 @@ impl Shared {
             }
             other => Err(Refusal::Limit { message: other.to_string() }),
         }
-    }
-}
-
-pub(super) fn no_job(job: JobId) -> Refusal {
-    Refusal::NotFound {
-        message: format!("no job {job}\nhint: list the jobs with `gristmill jobs`"),
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::copies::Found;
-use super::jobs::no_job;
+use super::views::no_job;
 use super::{Master, views};
 use crate::rpc::artifacts::Digest;
 use crate::rpc::jobs::{JobLine, JobStatus, TaskLine};

@@ -53,6 +53,7 @@ mod removing;
 mod reports;
 mod state;
 mod submitting;
+mod sweeping;
 mod sweeps;
 mod views;
 mod watching;

@@ -11,11 +11,6 @@ use crate::rpc::workers::{Order, Orders, Poll, Work};
 use crate::scheduler::Job;
 use crate::spec::{AttemptId, JobId, TaskKind, WorkerState};
 
-/// Pause before a commit's second attempt, in milliseconds; doubled with each further one.
-const COMMIT_PAUSE_MS: u64 = 200;
-/// Longest pause between a commit's attempts, in milliseconds.
-const COMMIT_PAUSE_MS_MAX: u64 = 10_000;
-
 /// The answer to a poll, without details; `None` if the worker must register.
 pub(super) fn told(state: &State, desk: &mut Desk, poll: &Poll, now_ms: u64) -> Option<Told> {
     let record = state.registered(poll.worker, poll.incarnation)?;
@@ -72,16 +67,6 @@ pub(super) fn full(state: &State, epoch: u64, poll: &Poll, told: &Told) -> Order
         keep: told.keep.iter().copied().collect(),
         may_leave: told.may_leave,
     }
-}
-
-/// The pause between an attempt's start and its assignment. A failed commit pauses before it is retried, because the
-/// number of retries is not limited.
-pub(super) fn pause_ms(attempt: AttemptId) -> u64 {
-    if attempt.task.kind != TaskKind::Commit || attempt.number < 2 {
-        return 0;
-    }
-    let pause_ms = COMMIT_PAUSE_MS.saturating_mul(1 << (attempt.number - 2).min(20));
-    pause_ms.min(COMMIT_PAUSE_MS_MAX)
 }
 
 fn started_ms(state: &State, attempt: AttemptId) -> Option<u64> {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::events::{Event, EventId, Happened, What};
-use super::jobs::no_job;
+use super::views::no_job;
 use super::{Master, views};
 use crate::consensus::Leadership;
 use crate::rpc::jobs::{JobLine, TaskLine};

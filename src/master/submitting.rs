@@ -10,8 +10,7 @@ use crate::rpc::artifacts::Digest;
 use crate::rpc::jobs::Submit;
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::{self, Rejection};
-use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{JobId, JobOptions, JobSpec, Location, escape};
+use crate::spec::{JobId, JobOptions, JobSpec, Location, TEXT_CHARS_MAX, escape};
 
 impl Shared {
     pub(super) async fn submit(self: &Arc<Self>, request: Submit) -> Result<JobId, Refusal> {

@@ -6,11 +6,11 @@ use crate::clock::{rfc3339, rfc3339_ms};
 use crate::rpc::jobs::{
     AttemptLine, ExclusionLine, JobLine, JobStatus, Tally, TaskLine, TasksRequest, WorkerLine,
 };
+use crate::rpc::refusal::Refusal;
 use crate::scheduler::{Blame, Exclusion, Job, Progress, Task};
-use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{
-    JobId, JobState, TaskId, TaskKind, TaskState, WorkerId, WorkerState, escape, escape_hint,
-    escape_what,
+    JobId, JobState, TEXT_CHARS_MAX, TaskId, TaskKind, TaskState, WorkerId, WorkerState, escape,
+    escape_hint, escape_what,
 };
 
 /// Highest progress that is shown before the output is published.
@@ -33,6 +33,13 @@ pub(super) fn line(state: &State, job: &Job) -> JobLine {
         submitted: rfc3339(job.submitted_ms()),
         finished: job.finished_ms().map(rfc3339),
         request: job.request().to_string(),
+    }
+}
+
+/// The answer about a job that does not exist.
+pub(super) fn no_job(job: JobId) -> Refusal {
+    Refusal::NotFound {
+        message: format!("no job {job}\nhint: list the jobs with `gristmill jobs`"),
     }
 }
 

@@ -3,9 +3,6 @@
 //! Folded 64-by-64-bit multiplication, as in wyhash (Wang Yi, public domain), with our own constants. There is no
 //! random seed: if a job runs again, each key must go to the same partition.
 
-/// Version of the hash function, stored with all data that was partitioned with it.
-pub const HASH_VERSION: u16 = 1;
-
 const SEED_A: u64 = 0x9E37_79B9_7F4A_7C15;
 const SEED_B: u64 = 0xE703_7ED1_A0B4_28DB;
 

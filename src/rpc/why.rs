@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{
-    AttemptId, AttemptState, Cause, JobId, JobState, RecordRef, TaskId, WorkerId, escape,
+    AttemptId, AttemptState, Cause, JobId, JobState, RecordRef, TEXT_CHARS_MAX, TaskId, WorkerId,
+    escape,
 };
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! One job: its plan, map, reduce and commit tasks, which of them may start next, and when failures
 //! end the job.
 
-mod failing;
+pub(super) mod failing;
 mod joining;
 mod sizes;
 
@@ -24,7 +24,6 @@ use crate::spec::{
     AttemptId, AttemptState, Cause, Counters, Failure, JobId, JobOptions, JobState, Location,
     Nonce, TaskId, TaskKind, Volume, WorkerId,
 };
-pub use failing::SAME_RECORD;
 pub use sizes::{Partition, Sizes};
 
 /// Share of the maps, in percent, that must be done before reduces may start to fetch.
@@ -194,6 +193,18 @@ impl Job {
         let mut counters = self.tally.counters(maps, reduces);
         counters.merge(&self.counters);
         counters
+    }
+
+    /// How many bytes its tasks have read.
+    pub fn sizes(&self) -> &Sizes {
+        &self.sizes
+    }
+
+    /// Bytes of the input that need not be mapped again, assuming that lost outputs are as large as the others.
+    pub fn bytes_mapped(&self) -> u64 {
+        let (done, lost) = (self.maps.progress().done, self.maps.lost());
+        let share = u128::from(self.sizes.mapped_bytes) * u128::from(done);
+        u64::try_from(share / u128::from((done + lost).max(1))).unwrap_or(u64::MAX)
     }
 
     /// The last failure that counted. For a failed job, this is the failure that ended it.

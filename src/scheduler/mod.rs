@@ -79,9 +79,10 @@ pub use command::{
 pub use effect::Effect;
 pub use exclusion::{Exclusion, Trouble};
 pub use failures::{FAILURES_KEPT, Failed};
-pub use job::{Blame, Job, Partition, SAME_RECORD, SLOW_START_PERCENT, Sizes};
+pub use job::failing::SAME_RECORD;
+pub use job::{Blame, Job, Partition, SLOW_START_PERCENT, Sizes};
 pub use locations::{Cursor, Moved, Output};
-pub use queries::{Orders, WorkerView};
+pub use queries::WorkerView;
 pub use reason::Reason;
 pub use rejection::{BackupRefusal, Field, Rejection};
 pub use tally::JOB_COUNTERS;
@@ -216,6 +217,13 @@ impl Scheduler {
     fn tasks_wait(&self) -> bool {
         let mut jobs = self.queue.jobs().filter_map(|job| self.jobs.get(&job));
         jobs.any(|job| !job.is_early() && !job.lacks_memory(&self.slots))
+    }
+
+    /// Adds a submitted job.
+    fn open(&mut self, submit: Submit) {
+        let job = submit.job;
+        self.jobs.insert(job, Job::new(submit, self.now_ms));
+        self.refresh(job);
     }
 
     /// Puts a job into the queue at the place that its state gives it.

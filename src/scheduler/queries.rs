@@ -7,15 +7,6 @@ use super::slots::Worker;
 use super::{Cursor, Exclusion, Job, Moved, Output, Reason, Scheduler};
 use crate::spec::{AttemptId, JobId, TaskKind, WorkerId, WorkerState};
 
-/// What a worker must do to hold exactly what it should.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Orders {
-    /// Attempts to stop, or to drop if they have ended: their results are not needed.
-    pub stop: Vec<AttemptId>,
-    /// Attempts to start after those have ended.
-    pub start: Vec<AttemptId>,
-}
-
 /// A worker as others see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkerView {
@@ -118,18 +109,6 @@ impl Scheduler {
     pub fn should_hold(&self, worker: WorkerId, incarnation: u64) -> Option<&BTreeSet<AttemptId>> {
         let found = self.slots.get(worker)?;
         (found.incarnation == incarnation).then_some(&found.running)
-    }
-
-    /// The difference between what a worker holds and what it should hold; `None` if it must register (again) first.
-    pub fn orders(
-        &self,
-        worker: WorkerId,
-        incarnation: u64,
-        held: &BTreeSet<AttemptId>,
-    ) -> Option<Orders> {
-        let should = self.should_hold(worker, incarnation)?;
-        let stop = held.difference(should).copied().collect();
-        Some(Orders { stop, start: should.difference(held).copied().collect() })
     }
 
     /// The map outputs on a worker that may still be fetched. The worker may delete all others.

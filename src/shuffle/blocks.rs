@@ -9,7 +9,8 @@
 
 use super::batch::Batch;
 use super::buffer::Filling;
-use super::collect::{Collect, Collected, SortCollector, blame};
+use super::collect::{Collect, Collected, SortCollector};
+use super::error::blame;
 use super::sort::Keys as _;
 use super::sorted::SortedRun;
 use super::table::{Probe, Table, hash_of};

@@ -1,16 +1,15 @@
 //! Collects a map's output in a given amount of memory, and spills a sorted run whenever this
 //! memory is full.
 
-use std::path::PathBuf;
-
 use super::batch::{BATCH_PAIRS, Batch, Pair};
 use super::buffer::Filling;
-use super::run::{Records, Run};
+use super::error::{blame, unplaced};
+use super::run::Run;
 use super::sort::{self, Keys};
 use super::sorted::SortedRun;
+use super::spill::write_spill;
 use super::table::{Probe, Table, hash_of};
-use super::{Error, Fold, FoldError, KeepApart, NoFold, SpillHeader, SpillWriter, Spilled};
-use crate::crash::crash_point;
+use super::{CollectStats, Error, Fold, FoldError, KeepApart, NoFold, SpillPlace, Spilled};
 use crate::record::{hash, key};
 
 /// Takes batches of emitted pairs.
@@ -31,61 +30,6 @@ pub trait Partitioner {
     ///
     /// The author's own error, or a partition that does not exist.
     fn partition(&self, key: &[u8], hash: u64) -> Result<u32, FoldError>;
-}
-
-/// Where a collector's spills go: `{name}.0.spill`, `{name}.1.spill` and so on.
-#[derive(Clone, Debug)]
-pub struct SpillPlace {
-    /// The folder. It must exist.
-    pub folder: PathBuf,
-    /// Prefix of the files' names, different for every collector.
-    pub name: String,
-    /// The header of the files.
-    pub header: SpillHeader,
-    /// Number of paths that were handed out.
-    pub given: u32,
-}
-
-impl SpillPlace {
-    /// Returns a path that was not handed out before.
-    pub fn next_path(&mut self) -> PathBuf {
-        let path = self.folder.join(format!("{}.{}.spill", self.name, self.given));
-        self.given += 1;
-        path
-    }
-}
-
-/// Statistics of a collector.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CollectStats {
-    /// Emitted pairs.
-    pub records: u64,
-    /// Bytes of their keys and values.
-    pub bytes: u64,
-    /// Runs that were written to files.
-    pub spills: u64,
-    /// Records in those files.
-    pub spilled_records: u64,
-    /// Bytes of those files, as stored.
-    pub spilled_bytes: u64,
-}
-
-impl CollectStats {
-    /// Counts a spill, with its records and its bytes as stored.
-    pub(super) fn spilled(&mut self, records: u64, file_bytes: u64) {
-        self.spills += 1;
-        self.spilled_records += records;
-        self.spilled_bytes += file_bytes;
-    }
-
-    /// Adds the statistics of another collector.
-    pub fn add(&mut self, other: CollectStats) {
-        self.records += other.records;
-        self.bytes += other.bytes;
-        self.spills += other.spills;
-        self.spilled_records += other.spilled_records;
-        self.spilled_bytes += other.spilled_bytes;
-    }
 }
 
 /// The output of a collector: files, then what stayed in memory. All of it is sorted, and later runs hold later
@@ -370,45 +314,4 @@ impl<P: Partitioner> Collect for SortCollector<P> {
         batch.clear();
         Ok(())
     }
-}
-
-/// Writes sorted records to a new spill file.
-pub(super) fn write_spill<F: Fold, R: Records<F>>(
-    records: &R,
-    entries: &[u128],
-    fold: &F,
-    place: &mut SpillPlace,
-    stats: &mut CollectStats,
-) -> Result<Spilled, Error> {
-    let path = place.next_path();
-    let mut writer = SpillWriter::create(&path, place.header)?;
-    let mut scratch = Vec::new();
-    for (i, &entry) in entries.iter().enumerate() {
-        if let Some(&ahead) = entries.get(i + super::run::PREFETCH_RECORDS) {
-            records.prefetch(sort::place(ahead));
-        }
-        crash_point!("w03", i == entries.len() / 2);
-        let at = sort::place(entry);
-        records.load(at, fold, &mut scratch)?;
-        writer.push(sort::partition(entry), records.key(at), records.value(at, &scratch))?;
-    }
-    let index = writer.finish()?;
-    stats.spilled(entries.len() as u64, index.file_bytes);
-    Ok(Spilled { path, raw_bytes: index.raw_bytes() })
-}
-
-/// The error of a combiner for this key.
-#[cold]
-pub(super) fn blame(key: &[u8], source: FoldError) -> Error {
-    Error::Fold { key: shown(key), source }
-}
-
-/// The error of a partitioner for this key.
-#[cold]
-fn unplaced(key: &[u8], source: FoldError) -> Error {
-    Error::Partition { key: shown(key), source }
-}
-
-fn shown(key: &[u8]) -> Vec<u8> {
-    key[..key.len().min(super::fold::KEY_SHOWN_BYTES_MAX)].to_vec()
 }

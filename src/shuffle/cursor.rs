@@ -15,7 +15,7 @@ pub trait Cursor {
     /// If the source cannot be read or folded. The cursor must not be used afterwards.
     fn advance(&mut self) -> Result<bool, Error>;
 
-    /// [`prefix_of`] the current key.
+    /// [`crate::record::key::prefix`] of the current key.
     fn prefix(&self) -> u64;
 
     /// The current record's key.
@@ -23,39 +23,4 @@ pub trait Cursor {
 
     /// The current record's value.
     fn value(&self) -> &[u8];
-}
-
-/// The first eight bytes of a key as a big-endian number. A shorter key is padded with zeros.
-///
-/// If the prefixes of two keys differ, the key with the smaller prefix is the smaller key.
-#[inline]
-pub fn prefix_of(key: &[u8]) -> u64 {
-    if let Some(first) = key.first_chunk() {
-        return u64::from_be_bytes(*first);
-    }
-    let length = key.len();
-    if let (Some(first), Some(last)) = (key.first_chunk(), key.last_chunk()) {
-        // Four to seven bytes: two words that overlap, and agree where they do.
-        let first = u64::from(u32::from_be_bytes(*first)) << 32;
-        let last = u64::from(u32::from_be_bytes(*last)) << (8 * (8 - length));
-        return first | last;
-    }
-    key.iter().zip([56, 48, 40]).fold(0, |prefix, (byte, place)| prefix | u64::from(*byte) << place)
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::prefix_of;
-
-    proptest! {
-        #[test]
-        fn prefixes_are_the_first_eight_bytes(key in proptest::collection::vec(any::<u8>(), 0..20)) {
-            let mut first = [0; 8];
-            let length = key.len().min(8);
-            first[..length].copy_from_slice(&key[..length]);
-            prop_assert_eq!(prefix_of(&key), u64::from_be_bytes(first));
-        }
-    }
 }

@@ -3,9 +3,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::FoldError;
 use crate::record::block;
 use crate::storage::Lack;
+
+/// The error of a job's combiner, unchanged.
+pub type FoldError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Most bytes of a key in an error: enough to find its record, and few enough to keep.
+pub const KEY_SHOWN_BYTES_MAX: usize = 64;
 
 /// Why records could not be spilled, merged or read back. Offsets and lengths are in bytes.
 #[derive(Debug, thiserror::Error)]
@@ -165,7 +170,7 @@ pub enum Error {
     /// The job's combiner failed.
     #[error("failed to combine the values of key {}", .key.escape_ascii())]
     Fold {
-        /// The key, cut to [`super::fold::KEY_SHOWN_BYTES_MAX`] bytes.
+        /// The key, cut to [`KEY_SHOWN_BYTES_MAX`] bytes.
         key: Vec<u8>,
         /// The combiner's error, unchanged.
         source: FoldError,
@@ -173,7 +178,7 @@ pub enum Error {
     /// The job's partitioner failed, or chose a partition that does not exist.
     #[error("failed to choose a partition for key {}", .key.escape_ascii())]
     Partition {
-        /// The key, cut to [`super::fold::KEY_SHOWN_BYTES_MAX`] bytes.
+        /// The key, cut to [`KEY_SHOWN_BYTES_MAX`] bytes.
         key: Vec<u8>,
         /// The partitioner's error, unchanged.
         source: FoldError,
@@ -232,6 +237,22 @@ impl Error {
             | Error::Stopped => false,
         }
     }
+}
+
+/// The error of a combiner for this key.
+#[cold]
+pub(super) fn blame(key: &[u8], source: FoldError) -> Error {
+    Error::Fold { key: shown(key), source }
+}
+
+/// The error of a partitioner for this key.
+#[cold]
+pub(super) fn unplaced(key: &[u8], source: FoldError) -> Error {
+    Error::Partition { key: shown(key), source }
+}
+
+fn shown(key: &[u8]) -> Vec<u8> {
+    key[..key.len().min(KEY_SHOWN_BYTES_MAX)].to_vec()
 }
 
 /// The folder that a spill file lies in.

@@ -1,10 +1,7 @@
 //! Folds the values of equal keys into one value, when spills and merges bring the keys together.
 
-use super::collect::blame;
+use super::error::{FoldError, blame};
 use super::{Cursor, Error};
-
-/// The error of a job's combiner, unchanged.
-pub type FoldError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What a combiner returns for a value that cannot be folded in: both values are kept, and the reduce receives both.
 ///
@@ -13,9 +10,6 @@ pub type FoldError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, thiserror::Error)]
 #[error("these two values cannot be combined; both must be kept")]
 pub struct KeepApart;
-
-/// Most bytes of a key in an error: enough to find its record, and few enough to keep.
-pub const KEY_SHOWN_BYTES_MAX: usize = 64;
 
 /// Folds the values of equal keys in spills and merges. This is all that the shuffle knows of a combiner.
 ///

@@ -8,7 +8,7 @@ use super::merge_plan::next_group;
 use super::progress::Passes;
 use super::{
     Counter, Cursor, Error, Fold, Folded, LoserTree, ReadProgress, Segment, SpillFile, SpillHeader,
-    SpillIndex, SpillWriter,
+    SpillIndex, SpillWriter, Spilled,
 };
 use super::{segment, spill_index, spill_writer};
 
@@ -53,15 +53,6 @@ impl MergeLimits {
             buffer_bytes: buffer_bytes.clamp(BUFFER_BYTES_LEAST, BUFFER_BYTES_MAX),
         }
     }
-}
-
-/// A finished spill file that is not open: there may be more of them than a process can have open.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spilled {
-    /// Its path.
-    pub path: PathBuf,
-    /// Bytes of its records before compression.
-    pub raw_bytes: u64,
 }
 
 /// The result of [`Merger::merge_to_fan_in`].

@@ -1,13 +1,8 @@
 //! Sorted runs that stay in memory and are read from there.
 
-use super::buffer::Buffer;
-use super::collect::{blame, write_spill};
 use super::sort::{self, Keys};
-use super::table::Table;
+use super::spill::{PREFETCH_RECORDS, Records, write_spill};
 use super::{CollectStats, Counter, Cursor, Error, Fold, SpillPlace, Spilled, progress};
-
-/// How many records ahead of the current one are prefetched.
-pub(super) const PREFETCH_RECORDS: usize = 8;
 
 /// Number of records whose bytes are added to the counter together.
 const COUNTED_RECORDS: usize = 4096;
@@ -21,60 +16,6 @@ pub struct Run<R> {
     entries: Vec<u128>,
     /// Where the entries of each partition begin, and where those of the last one end.
     starts: Vec<usize>,
-}
-
-/// The memory that a run's records are read from.
-pub trait Records<F: Fold>: Keys {
-    /// Encodes the value of the record at this place into `scratch`, unless it is stored as bytes.
-    ///
-    /// # Errors
-    ///
-    /// The encoder's error.
-    fn load(&self, place: u64, fold: &F, scratch: &mut Vec<u8>) -> Result<(), Error>;
-
-    /// The value, which was encoded into `scratch` if necessary.
-    fn value<'a>(&'a self, place: u64, scratch: &'a [u8]) -> &'a [u8];
-
-    /// Prefetches the record at this place.
-    fn prefetch(&self, place: u64);
-}
-
-impl<F: Fold> Records<F> for Buffer {
-    #[inline(always)]
-    fn load(&self, _: u64, _: &F, _: &mut Vec<u8>) -> Result<(), Error> {
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn value<'a>(&'a self, place: u64, _: &'a [u8]) -> &'a [u8] {
-        self.record(place).1
-    }
-
-    #[inline(always)]
-    fn prefetch(&self, place: u64) {
-        self.prefetch_place(place);
-    }
-}
-
-impl<F: Fold> Records<F> for Table<F::Acc> {
-    #[inline(always)]
-    fn load(&self, place: u64, fold: &F, scratch: &mut Vec<u8>) -> Result<(), Error> {
-        scratch.clear();
-        match self.acc(place) {
-            Some(acc) => fold.encode(acc, scratch).map_err(|source| blame(self.key(place), source)),
-            None => Ok(()),
-        }
-    }
-
-    #[inline(always)]
-    fn value<'a>(&'a self, _: u64, scratch: &'a [u8]) -> &'a [u8] {
-        scratch
-    }
-
-    #[inline(always)]
-    fn prefetch(&self, place: u64) {
-        self.prefetch_place(place);
-    }
 }
 
 impl<R: Keys> Run<R> {

@@ -1,11 +1,11 @@
 //! Reads one partition of one spill file.
 
+use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::spill_file::NamedFile;
 use super::{Counter, Cursor, Error, progress};
 use crate::record::block::{self, BLOCK_RAW_BYTES, BlockReader, FRAME_HEADER_BYTES};
 use crate::spec::SegmentInfo;
@@ -21,6 +21,13 @@ pub const fn memory_bytes(buffer_bytes: usize) -> usize {
     let block_bytes = BLOCK_RAW_BYTES + FRAME_HEADER_BYTES;
     let read_bytes = if buffer_bytes > block_bytes { buffer_bytes } else { block_bytes };
     read_bytes + BLOCK_RAW_BYTES + STATE_BYTES
+}
+
+/// An open file with its path, for errors.
+#[derive(Debug)]
+pub(super) struct NamedFile {
+    pub(super) path: PathBuf,
+    pub(super) file: File,
 }
 
 /// The sorted records of one partition of one spill file. Several segments may read the same file at once.

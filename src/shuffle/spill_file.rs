@@ -24,6 +24,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::segment::NamedFile;
 use super::spill_index::{ENTRY_BYTES, decode_entry};
 use super::{Counter, Error, Segment, SpillIndex};
 use crate::record::block::Codec;
@@ -72,13 +73,6 @@ pub(super) struct Opened {
     pub(super) file: Arc<NamedFile>,
     header: SpillHeader,
     pub(super) index: SpillIndex,
-}
-
-/// An open file with its path, for errors.
-#[derive(Debug)]
-pub(super) struct NamedFile {
-    pub(super) path: PathBuf,
-    pub(super) file: File,
 }
 
 impl SpillFile {

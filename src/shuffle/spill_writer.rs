@@ -70,11 +70,6 @@ impl SpillWriter {
         &self.path
     }
 
-    /// Bytes written so far, without the records of the open block.
-    pub fn written_bytes(&self) -> u64 {
-        self.blocks.offset()
-    }
-
     /// Appends a record. Partitions must come in ascending order, and keys must ascend within each partition.
     ///
     /// # Errors

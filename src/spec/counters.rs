@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::escape;
-use super::failure::TEXT_CHARS_MAX;
+use super::{TEXT_CHARS_MAX, escape};
 
 /// Maximum number of counters of one attempt or job. Additions to further counters are dropped, and the drops are
 /// counted.

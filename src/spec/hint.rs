@@ -1,7 +1,6 @@
 //! Error messages with hints, as one text: what is wrong and where, and on a second line `hint: what to do`.
 
-use super::escape;
-use super::failure::TEXT_CHARS_MAX;
+use super::escape::{TEXT_CHARS_MAX, escape};
 
 /// Separates a message from its hint.
 const HINT: &str = "\nhint: ";

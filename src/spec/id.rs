@@ -14,7 +14,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, escape};
+use super::{Error, TEXT_CHARS_MAX, escape};
 
 /// One MapReduce run, numbered from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -197,7 +197,7 @@ macro_rules! parsed {
             fn from_str(text: &str) -> Result<Self, Error> {
                 $parse(text).ok_or_else(|| Error::Id {
                     what: $what,
-                    text: escape(text.as_bytes(), super::failure::TEXT_CHARS_MAX),
+                    text: escape(text.as_bytes(), TEXT_CHARS_MAX),
                     example: $example,
                 })
             }

@@ -5,8 +5,7 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use super::failure::TEXT_CHARS_MAX;
-use super::{Digest, Error, Location, escape};
+use super::{Digest, Error, Location, TEXT_CHARS_MAX, escape};
 
 /// Number of parts of one job's output. Each costs a file and, in every map output, an index entry.
 pub const REDUCERS: RangeInclusive<u64> = 1..=10_000;

@@ -1,7 +1,6 @@
 //! Parses and formats sizes such as `256MiB`.
 
-use super::failure::TEXT_CHARS_MAX;
-use super::{Error, escape};
+use super::{Error, TEXT_CHARS_MAX, escape};
 
 /// Every accepted unit and its bytes, the binary ones first.
 const UNITS: [(&str, u64); 11] = [

@@ -7,8 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::escape;
-use super::failure::TEXT_CHARS_MAX;
+use super::escape::{TEXT_CHARS_MAX, escape};
 
 /// A place that input is read from or output is written to; `-` is a standard stream.
 ///

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
-use super::failure::{TEXT_CHARS_MAX, escape};
+use super::escape::{TEXT_CHARS_MAX, escape};
 
 /// Defines the states of one kind of thing.
 macro_rules! states {

@@ -2,48 +2,14 @@
 //! not remove other files.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::{self, Display};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::error::shown;
+use super::error::{Held, shown};
 use super::marks::{MANIFEST_NAME, SUCCESS_NAME};
 use crate::spec::Manifest;
-
-/// Maximum number of names that a message shows. The others are counted.
-const SHOWN_MAX: usize = 5;
-
-/// Files and folders in an output folder, for a message: the first few by name, and how many more there are.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Held {
-    names: Vec<String>,
-    more: u64,
-}
-
-impl Held {
-    fn of(mut names: Vec<String>) -> Self {
-        names.sort();
-        let more = names.len().saturating_sub(SHOWN_MAX) as u64;
-        names.truncate(SHOWN_MAX);
-        Self { names, more }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.names.is_empty()
-    }
-}
-
-impl Display for Held {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.names.join(", "))?;
-        match self.more {
-            0 => Ok(()),
-            more => write!(f, " and {more} more"),
-        }
-    }
-}
 
 /// Returns everything in `folder`, without descending into its folders.
 pub(super) fn all(folder: &Path) -> io::Result<Held> {

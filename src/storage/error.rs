@@ -6,12 +6,10 @@ use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::Held;
 use super::errno::{hint, is_shortage};
 use super::space::{Lack, free_bytes};
 use super::url;
-use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{About, escape, size};
+use crate::spec::{About, TEXT_CHARS_MAX, escape, size};
 
 /// Error of listing, reading, writing or publishing files.
 #[derive(Debug, thiserror::Error)]
@@ -196,6 +194,39 @@ impl Display for Room {
             Room::Output => "output's parent folder",
             Room::Scratch => "scratch folder",
         })
+    }
+}
+
+/// Maximum number of names that a message shows. The others are counted.
+const SHOWN_MAX: usize = 5;
+
+/// Files and folders in an output folder, for a message: the first few by name, and how many more there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Held {
+    names: Vec<String>,
+    more: u64,
+}
+
+impl Held {
+    pub(super) fn of(mut names: Vec<String>) -> Self {
+        names.sort();
+        let more = names.len().saturating_sub(SHOWN_MAX) as u64;
+        names.truncate(SHOWN_MAX);
+        Self { names, more }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+}
+
+impl Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.names.join(", "))?;
+        match self.more {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
     }
 }
 

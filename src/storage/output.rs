@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, StatxAttributes, StatxFlags, access};
 
-use super::list::link_target;
+use super::entry::link_target;
 use super::owned::NAME_BYTES_ADDED;
 use super::{Error, Held, contents, marks, url};
 use crate::spec::Manifest;

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::list::is_hidden;
+use super::entry::is_hidden;
 use super::output::Target;
 use super::{Error, Listing};
 

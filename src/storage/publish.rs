@@ -12,9 +12,18 @@ use super::access::Access;
 use super::marks::{self, MANIFEST_NAME, SUCCESS_NAME, success_line};
 use super::output::state;
 use super::owned::{remove_folder, replaced_path};
-use super::{Error, Room, StagingOptions, contents};
+use super::{Error, Room, contents};
 use crate::crash::crash_point;
 use crate::spec::Manifest;
+
+/// How an output is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StagingOptions {
+    /// Replace the output of an earlier run.
+    pub overwrite: bool,
+    /// Sync parts, manifest and folders (fsync) before they count.
+    pub sync: bool,
+}
 
 /// Writes `_MANIFEST.json` and then `_SUCCESS`. With `sync`, everything in `output` is on disk when this returns, and
 /// `_SUCCESS` reaches the disk last.

@@ -6,8 +6,8 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use super::Error;
+use super::entry::FileEntry;
 use super::error::shown;
-use super::list::FileEntry;
 
 /// An object that several threads can read at once, each at its own offset.
 #[expect(

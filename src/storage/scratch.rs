@@ -53,11 +53,6 @@ impl Scratch {
         self.folder.path()
     }
 
-    /// Turns a failure to write `path` in this folder into an error with the free space and a hint.
-    pub fn explain(&self, path: &Path, source: io::Error) -> Error {
-        Error::write("write spill", path, source, Room::Scratch)
-    }
-
     /// Returns the path of a file called `name` in this folder.
     pub fn join(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)

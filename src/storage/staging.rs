@@ -10,21 +10,12 @@ use super::attempt::{AttemptFolder, Attempts, create_folder};
 use super::output::Target;
 use super::owned::{Cleanup, OwnedFolder, State, beside_name, beside_prefix};
 use super::part::{SealedPart, check_attempt_name, check_part_name};
-use super::publish::{self, write_marks};
+use super::publish::{self, StagingOptions, write_marks};
 use super::{Error, Room, marks};
 use crate::spec::Nonce;
 
 pub(super) const ATTEMPTS_NAME: &str = "attempts";
 pub(super) const OUTPUT_NAME: &str = "output";
-
-/// How an output is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct StagingOptions {
-    /// Replace the output of an earlier run.
-    pub overwrite: bool,
-    /// Sync parts, manifest and folders (fsync) before they count.
-    pub sync: bool,
-}
 
 /// The output of one run while it is being made. Dropping it before [`Staging::publish`] leaves nothing behind.
 #[derive(Debug)]
@@ -151,14 +142,6 @@ impl Staging {
         // The output is complete. The next run with this output sweeps what is left of staging.
         let _removed_or_left = self.folder.remove_locked(&mut state);
         Ok(())
-    }
-
-    /// Removes the staging folder. A published output stays.
-    ///
-    /// # Errors
-    /// The system's error; the next run with the same output tries again.
-    pub fn abandon(self) -> Result<(), Error> {
-        self.cleanup().run()
     }
 
     /// Returns a handle that removes the staging folder from another thread.

@@ -8,8 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::Error;
+use super::entry::is_hidden;
 use super::error::{shown, shown_name};
-use super::list::is_hidden;
 use super::marks::{self, MANIFEST_NAME, SUCCESS_NAME, success_line};
 use super::part::check_part_name;
 use crate::spec::{Manifest, Part};

@@ -9,8 +9,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::Error;
+use super::entry::{FILES_MAX, FileEntry, is_hidden, link_target, special_kind};
 use super::glob::{self, ALTERNATIVES_MAX, Component};
-use super::list::{FILES_MAX, FileEntry, is_hidden, link_target, special_kind};
 use super::seen::{Id, Seen, id};
 
 /// The files and folders that one input has contributed so far.

@@ -181,7 +181,7 @@ fn of_key(
     doing: &str,
     key: &[u8],
 ) -> Failure {
-    let key = crate::spec::escape(key, crate::spec::failure::TEXT_CHARS_MAX);
+    let key = crate::spec::escape(key, crate::spec::TEXT_CHARS_MAX);
     let mut failure = match source.downcast_ref() {
         Some(UserError { error }) => {
             Failure { at: Some(place(error)), ..Failure::new(Cause::UserError, error.to_string()) }

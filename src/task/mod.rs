@@ -36,8 +36,8 @@ pub use fold::{Cut, JobFold, JobPartitioner};
 pub use gathered_reduce::run_reduce_of_segments;
 pub(crate) use here::{attempt_here, in_attempt};
 pub use listing::{ListError, Listing, list};
-pub use plan::{Plan, plan};
-pub use plan_file::{PlanError, PlanFile};
+pub use plan::plan;
+pub use plan_file::{Plan, PlanError, PlanFile};
 pub use quarantine::BadRecords;
 pub use run::{
     Env, GROUP, MAP_INPUT_RECORDS, MAP_OUTPUT_BYTES, MAP_OUTPUT_RECORDS, MapDone, PartDone,

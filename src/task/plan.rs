@@ -2,23 +2,13 @@
 //! to find where partitions begin.
 
 use super::failure::Trouble;
-use super::fold::{Cut, cut_points};
+use super::fold::cut_points;
+use super::plan_file::Plan;
 use super::run::Env;
 use super::sample::sample;
 use crate::format;
 use crate::job::{By, Job, Partition};
-use crate::spec::{AttemptId, Failure, FileRange, Split};
-
-/// The maps and reduces of a job.
-#[derive(Clone, Debug, Default)]
-pub struct Plan {
-    /// The input of each map task.
-    pub splits: Vec<Split>,
-    /// The number of partitions, which is also the number of parts; 0 for a job without a reduce.
-    pub reducers: u32,
-    /// For partitions by range: the first keys of all partitions except the first.
-    pub cuts: Vec<Cut>,
-}
+use crate::spec::{AttemptId, Failure, FileRange};
 
 /// Plans a job over these files. The plan depends on the files and the spec, never on threads, memory or time.
 ///

@@ -1,4 +1,4 @@
-//! Stores a plan in a file from which a map attempt reads only its own split.
+//! A plan, and a file of it from which a map attempt reads only its own split.
 //!
 //! ```text
 //! ┌────────┬─────────────────────────────────────┬──────────────────────────────┬──────┐
@@ -23,7 +23,6 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use super::fold::Cut;
-use super::plan::Plan;
 use crate::record::value;
 use crate::spec::Split;
 use crate::storage::{create_private, open_regular};
@@ -34,6 +33,17 @@ const MAGIC: [u8; 8] = *b"\x93GRPLAN\n";
 const VERSION: u32 = 2;
 const HEADER_BYTES: usize = 24;
 const ENTRY_BYTES: usize = 16;
+
+/// The maps and reduces of a job.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// The input of each map task.
+    pub splits: Vec<Split>,
+    /// The number of partitions, which is also the number of parts; 0 for a job without a reduce.
+    pub reducers: u32,
+    /// For partitions by range: the first keys of all partitions except the first.
+    pub cuts: Vec<Cut>,
+}
 
 /// Why a plan could not be written or read.
 #[derive(Debug, thiserror::Error)]

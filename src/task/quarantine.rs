@@ -8,8 +8,7 @@ use serde::Serialize;
 use super::failure::Trouble;
 use crate::format::Json;
 use crate::job::{PartBuffer, Written};
-use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{Failure, RecordRef, escape, split_hint};
+use crate::spec::{Failure, RecordRef, TEXT_CHARS_MAX, escape, split_hint};
 use crate::storage::AttemptFolder;
 
 /// The number of bad records that a run may still set aside, shared by all its attempts.

@@ -15,9 +15,9 @@ use crate::format::Output;
 use crate::format::source::Options;
 use crate::job::{Combine, Context, Job, PartBuffer, Task, Written, placed_by};
 use crate::shuffle::{self, Batch, Collect, Source};
-use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{
-    AttemptId, Cause, Counters, Failure, HotKey, JobSpec, RecordRef, Split, TaskKind, escape,
+    AttemptId, Cause, Counters, Failure, HotKey, JobSpec, RecordRef, Split, TEXT_CHARS_MAX,
+    TaskKind, escape,
 };
 use crate::storage::{AttemptFolder, Attempts, Staging};
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::settings::Settings;
 use super::show;
-use super::subject::Settings;
 use crate::spec::Counters;
 use crate::task;
 

@@ -4,8 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::inputs::{self, Piece};
+use super::settings::Settings;
 use super::shrink::shrink;
-use super::subject::{Settings, Subject};
+use super::subject::Subject;
 use super::workbench::Workbench;
 use super::{Breach, Law, Violation, show};
 use crate::format::Output;
@@ -159,7 +160,10 @@ impl<J: Job> Check<J> {
         let mut bench =
             Workbench::create(&job, &temporary).map_err(|breach| violation(breach, &pieces))?;
         examine(&mut bench, &pieces, &settings, Some(&mut job), None).map_err(|breach| {
-            let (pieces, breach) = shrink(&mut bench, pieces, &settings, breach);
+            let again = |bench: &mut Workbench<J>, pieces: &[Piece], law| {
+                examine(bench, pieces, &settings, None, Some(law)).err()
+            };
+            let (pieces, breach) = shrink(&mut bench, pieces, breach, again);
             violation(breach, &pieces)
         })
     }
@@ -175,7 +179,7 @@ fn pieces<J: Job>(inputs: Vec<(Option<String>, Vec<u8>)>) -> Result<Vec<Piece>, 
 }
 
 /// Checks all laws or only one, with this input.
-pub(super) fn examine<J: Job>(
+fn examine<J: Job>(
     bench: &mut Workbench<J>,
     pieces: &[Piece],
     settings: &Settings,

@@ -162,6 +162,7 @@ mod law;
 mod laws;
 mod order;
 mod pairs;
+mod settings;
 mod show;
 mod shrink;
 mod subject;

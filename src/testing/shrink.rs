@@ -2,9 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::check::examine;
 use super::inputs::Piece;
-use super::subject::Settings;
 use super::workbench::{Step, Workbench};
 use super::{Breach, Law, inputs};
 use crate::job::Job;
@@ -13,12 +11,12 @@ use crate::spec::TaskKind;
 /// Maximum number of smaller inputs to try.
 const ATTEMPTS_MAX: usize = 200;
 
-/// Returns the smallest input found that breaks the same law, and how it does.
+/// Returns the smallest input found that breaks the same law, and how it does. `examine` checks a law with an input.
 pub(super) fn shrink<J: Job>(
     bench: &mut Workbench<J>,
     pieces: Vec<Piece>,
-    settings: &Settings,
     breach: Breach,
+    examine: impl Fn(&mut Workbench<J>, &[Piece], Law) -> Option<Breach>,
 ) -> (Vec<Piece>, Breach) {
     // Whether flags clash does not depend on the input.
     if breach.law() == Some(Law::FlagsDoNotClash) {
@@ -39,7 +37,7 @@ pub(super) fn shrink<J: Job>(
             let mut fewer = records.clone();
             fewer.drain(at..(at + window).min(records.len()));
             let pieces = pieces_of(&found.0, &fewer);
-            match broken(bench, &pieces, settings, law) {
+            match broken(bench, &pieces, law, &examine) {
                 Some(breach) => (found, records) = ((pieces, breach), fewer),
                 None => at += window,
             }
@@ -53,14 +51,13 @@ pub(super) fn shrink<J: Job>(
 fn broken<J: Job>(
     bench: &mut Workbench<J>,
     pieces: &[Piece],
-    settings: &Settings,
     law: Law,
+    examine: impl Fn(&mut Workbench<J>, &[Piece], Law) -> Option<Breach>,
 ) -> Option<Breach> {
-    let examined =
-        catch_unwind(AssertUnwindSafe(|| examine(bench, pieces, settings, None, Some(law))));
+    let examined = catch_unwind(AssertUnwindSafe(|| examine(bench, pieces, law)));
     // A panic on an input other than the author's is not the breach to look for.
     let examined = examined.inspect_err(|_| bench.recover());
-    examined.ok()?.err().filter(|breach| breach.law() == Some(law))
+    examined.ok()?.filter(|breach| breach.law() == Some(law))
 }
 
 /// A record, with the bytes that separate it from the next one.

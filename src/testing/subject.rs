@@ -2,23 +2,12 @@
 
 use super::chance::Chance;
 use super::inputs;
-use super::laws;
 use super::pairs::{Keyed, grouped};
+use super::settings::Settings;
 use super::workbench::{Results, Step, Workbench};
 use super::{Breach, Law, compare, show};
-use crate::job::{Combine, Counter, Job};
+use crate::job::{Combine, Job};
 use crate::spec::{FileRange, TaskKind};
-
-/// Settings of a check.
-#[derive(Clone, Debug)]
-pub(super) struct Settings {
-    pub(super) seed: u64,
-    pub(super) cases: usize,
-    pub(super) tolerance: Option<f64>,
-    pub(super) ordered_values: bool,
-    pub(super) varying_counters: Vec<Counter>,
-    pub(super) varying_sides: Vec<&'static str>,
-}
 
 /// The fraction by which numbers may differ if the combiner is not declared exact.
 const INEXACT_TOLERANCE: f64 = 1e-9;
@@ -56,36 +45,6 @@ impl<'s, J: Job> Subject<'s, J> {
         let exact = is_exact(&job.combiner());
         let tolerance = settings.tolerance.unwrap_or(if exact { 0.0 } else { INEXACT_TOLERANCE });
         Ok(Subject { bench, settings, files, splittable, whole, groups, spread: None, tolerance })
-    }
-
-    /// Checks one law. `original` is the author's job value, unless an earlier check has used it up.
-    pub(super) fn check(
-        &mut self,
-        law: Law,
-        original: Option<&mut J>,
-    ) -> Result<Unchecked, Breach> {
-        match law {
-            Law::FlagsDoNotClash => laws::flags::do_not_clash::<J>(),
-            Law::JobSurvives => {
-                original.map_or(Ok(None), |original| laws::job_value::survives(self, original))
-            }
-            Law::MapIsDeterministic => laws::map::is_deterministic(self),
-            Law::RecordsAreFound => laws::map::records_are_found(self),
-            Law::CutsDoNotShow => laws::map::cuts_do_not_show(self),
-            Law::TotalsDoNotShow => laws::totals::do_not_show(self),
-            _ if J::MAP_ONLY && law != Law::RunAgrees => Ok(Some("the job has no reduce")),
-            Law::KeysSort => Ok(Some("not every key type is `Ord`; use `key_order` if yours is")),
-            Law::KeysRoundTrip => laws::key::keys_round_trip(self),
-            Law::PartitionIsOfKey => laws::partition::is_of_key(self),
-            Law::ReduceIsDeterministic => laws::reduce::is_deterministic(self),
-            Law::CombinerRoundTrips => laws::combine::check(self, law),
-            Law::CombinerIsAssociative => laws::combine::check(self, law),
-            Law::CombinerIsCommutative => laws::combine::check(self, law),
-            Law::CombinerIsOptional => laws::combine::check(self, law),
-            Law::ValueOrderDoesNotShow => laws::reduce::order_does_not_show(self),
-            Law::ReducersDoNotShow => laws::reduce::reducers_do_not_show(self),
-            Law::RunAgrees => laws::run::agrees(self),
-        }
     }
 
     /// Returns groups in which some key has at least `wanted` values, if possible.

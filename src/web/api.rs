@@ -15,6 +15,9 @@ use crate::spec::{JobId, JobState, TaskId, WorkerId};
 /// The path of all addresses here.
 const ROOT: &str = "/api/v1";
 
+/// The description for programs.
+pub(super) const OPENAPI: &str = include_str!("openapi.json");
+
 /// `GET /api/v1/jobs?after=j7&limit=100&state=mapping`
 pub(super) async fn jobs(State(web): State<Web>, RawQuery(query): RawQuery) -> Answer {
     let query = Query::read(query.as_deref(), &["after", "limit", "state"])?;
@@ -99,5 +102,5 @@ pub(super) async fn masters(State(web): State<Web>) -> Answer {
 
 /// `GET /api/v1/openapi.json`
 pub(super) async fn openapi() -> Response {
-    text("application/json", super::routes::OPENAPI)
+    text("application/json", OPENAPI)
 }

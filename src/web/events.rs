@@ -18,8 +18,9 @@ use crate::clock::rfc3339;
 use crate::master::{Event, EventId, What};
 use crate::rpc::refusal::Refusal;
 
-use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{AttemptId, AttemptState, Cause, JobId, JobState, WorkerId, escape};
+use crate::spec::{
+    AttemptId, AttemptState, Cause, JobId, JobState, TEXT_CHARS_MAX, WorkerId, escape,
+};
 
 /// Most streams at a time.
 pub(super) const STREAMS_MAX: usize = 128;

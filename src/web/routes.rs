@@ -7,11 +7,7 @@ use axum::routing::{MethodRouter, get};
 
 use super::answer::Fault;
 use super::{Web, api, events, guard, health, leader, metrics, pages};
-use crate::spec::escape;
-use crate::spec::failure::TEXT_CHARS_MAX;
-
-/// The description for programs.
-pub(super) const OPENAPI: &str = include_str!("openapi.json");
+use crate::spec::{TEXT_CHARS_MAX, escape};
 
 /// All addresses.
 pub(super) fn table() -> Vec<(&'static str, MethodRouter<Web>)> {

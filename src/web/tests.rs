@@ -8,8 +8,9 @@ use tempfile::TempDir;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::Web;
+use super::api::OPENAPI;
 use super::events::tell;
-use super::routes::{OPENAPI, table};
+use super::routes::table;
 use crate::clock::Manual;
 use crate::master::{EventId, Master, Options};
 use crate::rpc::workers::{Register, Workers};

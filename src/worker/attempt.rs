@@ -257,8 +257,7 @@ async fn accept<T: Transport, L: Launcher>(
         (Done::Sweep, Work::Sweep) => Done::Sweep,
         (done, _) => {
             let message = format!("the executor reported a result of the wrong kind: {done:?}");
-            let message =
-                crate::spec::escape(message.as_bytes(), crate::spec::failure::TEXT_CHARS_MAX);
+            let message = crate::spec::escape(message.as_bytes(), crate::spec::TEXT_CHARS_MAX);
             return Err(Failure::new(Cause::Exit, message));
         }
     };

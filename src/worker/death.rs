@@ -5,8 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
 use super::CappedLog;
-use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{Cause, Failure, escape, size};
+use crate::spec::{Cause, Failure, TEXT_CHARS_MAX, escape, size};
 
 /// Last lines of an attempt's log that a failure includes.
 const LINES_MAX: usize = 20;

@@ -18,7 +18,7 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, getpid, kill_process, pidfd_open, pidfd_send_signal, test_kill_process,
 };
 
-use super::Limiter;
+use super::memory::{Limiter, own_groups};
 use crate::procfs::{self, Stat, began};
 
 /// Environment variable that marks every executor with a value of its own.
@@ -30,6 +30,8 @@ const LAST_LOOK_AFTER: Duration = Duration::from_millis(5);
 /// Tries to remove a group whose killed processes are not dead yet, and the pause between them: one second in all.
 const REMOVE_TRIES_MAX: usize = 200;
 const REMOVE_PAUSE: Duration = Duration::from_millis(5);
+/// Limit that is written to test whether limits can be set.
+const PROOF_BYTES: u64 = 1 << 30;
 
 /// Distinguishes the executors of this process.
 static EXECUTORS: AtomicU64 = AtomicU64::new(0);
@@ -273,6 +275,20 @@ impl Group {
 
 /// Prefix of the names of groups; the worker's process id follows.
 const PREFIX: &str = "gristmill-";
+
+impl Limiter {
+    /// Returns the best method that this process can use.
+    pub fn detect() -> Self {
+        let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let parents = own_groups(&groups, &mounts);
+        let usable = |limiter: &Self| {
+            // Only writing a limit proves that it can be set.
+            Group::create(limiter, PROOF_BYTES).is_ok_and(|group| group.is_some())
+        };
+        parents.into_iter().find(usable).unwrap_or(Self::Sampled)
+    }
+}
 
 /// Returns where groups are created, and whether they are of version 2.
 fn parent(limiter: &Limiter) -> Option<(&Path, bool)> {

@@ -1,15 +1,10 @@
 //! Limits the memory of an executor: by a control group if this process may create one, otherwise by measuring the
 //! memory at intervals.
 
-use std::fs;
 use std::path::PathBuf;
 
-use super::kin::Group;
 use crate::procfs::{Stat, Status, processes};
 use crate::spec::UNLIMITED;
-
-/// Limit that is written to test whether limits can be set.
-const PROOF_BYTES: u64 = 1 << 30;
 
 /// Method of limiting memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,18 +26,6 @@ pub enum Limiter {
 }
 
 impl Limiter {
-    /// Returns the best method that this process can use.
-    pub fn detect() -> Self {
-        let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-        let parents = own_groups(&groups, &mounts);
-        let usable = |limiter: &Limiter| {
-            // Only writing a limit proves that it can be set.
-            Group::create(limiter, PROOF_BYTES).is_ok_and(|group| group.is_some())
-        };
-        parents.into_iter().find(usable).unwrap_or(Limiter::Sampled)
-    }
-
     /// Returns its name for users.
     pub fn name(&self) -> &'static str {
         match self {
@@ -55,7 +38,7 @@ impl Limiter {
 }
 
 /// Returns the groups that limit this process's memory, from the contents of /proc/self/cgroup and /proc/self/mounts.
-fn own_groups(groups: &str, mounts: &str) -> Vec<Limiter> {
+pub(super) fn own_groups(groups: &str, mounts: &str) -> Vec<Limiter> {
     let mount = |kind: &str, option: &str| {
         mounts.lines().find_map(|line| {
             let [_, at, found, options, ..] = line.split(' ').collect::<Vec<_>>()[..] else {

@@ -22,6 +22,7 @@
 mod artifacts;
 mod attempt;
 mod book;
+mod capped_log;
 mod death;
 mod error;
 mod executor;
@@ -52,10 +53,10 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+pub use capped_log::{CappedLog, News, left_out, news};
 pub use death::{Death, Ending};
 pub use error::Error;
 pub use launcher::{Launch, Launched, Launcher, Process, Socket};
-pub use log::{CappedLog, News, left_out, news};
 pub use memory::Limiter;
 pub use once::{Unheard, fetch_once, lend_file};
 pub use orphans::{adopt as adopt_orphans, end_orphans};

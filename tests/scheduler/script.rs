@@ -356,10 +356,10 @@ fn hold(scheduler: &Scheduler, worker: WorkerId, held: &[&str]) -> Result<String
     let incarnation = option(held, "incarnation")?.unwrap_or(1);
     let held = held.iter().filter(|word| word.starts_with('j')).map(|word| word.parse());
     let held: BTreeSet<_> = held.collect::<std::result::Result<_, _>>()?;
-    let Some(orders) = scheduler.orders(worker, incarnation, &held) else {
+    let Some(should) = scheduler.should_hold(worker, incarnation) else {
         return Ok("register first\n".to_string());
     };
-    let stop = orders.stop.iter().map(|attempt| format!("drop {attempt}\n"));
-    let start = orders.start.iter().map(|attempt| format!("begin {attempt}\n"));
+    let stop = held.difference(should).map(|attempt| format!("drop {attempt}\n"));
+    let start = should.difference(&held).map(|attempt| format!("begin {attempt}\n"));
     Ok(stop.chain(start).collect())
 }

@@ -7,6 +7,8 @@ use crate::tokens::Token;
 pub(crate) struct Path<'a> {
     pub(crate) line: usize,
     pub(crate) segments: Vec<&'a str>,
+    /// The name that a `use` gives to it: `d` in `use a::b as d`, `*` in `use a::*`. `None` outside a `use`.
+    pub(crate) name: Option<&'a str>,
 }
 
 /// Returns the paths that a file names. `home` is the file's module, such as `["record", "text"]`.
@@ -46,7 +48,7 @@ fn text<'a>(tokens: &[Token<'a>], at: usize) -> &'a str {
 
 /// Reads `a::b::c` at `at`. Returns the index of its last token.
 fn chain<'a>(tokens: &[Token<'a>], mut at: usize, found: &mut Vec<Path<'a>>) -> usize {
-    let mut path = Path { line: tokens[at].line, segments: vec![tokens[at].text] };
+    let mut path = Path { line: tokens[at].line, segments: vec![tokens[at].text], name: None };
     while text(tokens, at + 1) == "::" && tokens.get(at + 2).is_some_and(Token::is_word) {
         at += 2;
         path.segments.push(tokens[at].text);
@@ -63,6 +65,7 @@ fn spread<'a>(
     found: &mut Vec<Path<'a>>,
 ) -> usize {
     let mut segments = above.to_vec();
+    let mut name = None;
     while at < tokens.len() {
         match tokens[at].text {
             "::" => {}
@@ -72,15 +75,21 @@ fn spread<'a>(
                 }
                 return at;
             }
-            "as" => at += 1,
+            "as" => {
+                at += 1;
+                name = Some(text(tokens, at));
+            }
             "," | "}" | ";" => break,
-            "self" if !segments.is_empty() => {}
-            segment => segments.push(segment),
+            "self" if !segments.is_empty() => name = segments.last().copied(),
+            segment => {
+                segments.push(segment);
+                name = Some(segment);
+            }
         }
         at += 1;
     }
-    if segments.len() > above.len() || text(tokens, at.saturating_sub(1)) == "self" {
-        found.push(Path { line: tokens[at - 1].line, segments });
+    if name.is_some() {
+        found.push(Path { line: tokens[at - 1].line, segments, name });
     }
     at - 1
 }
@@ -126,4 +135,19 @@ fn a_path_in_a_group_knows_its_own_line() {
     let found = paths(&crate::tokens::tokens("use crate::{\n    a,\n    b::c,\n};"), &[]);
     let lines: Vec<_> = found.iter().map(|path| path.line).collect();
     assert_eq!(lines, [2, 3]);
+}
+
+#[test]
+fn a_path_in_a_use_knows_the_name_that_it_gets() {
+    let found =
+        paths(&crate::tokens::tokens("use a::{self as b, c as d, e::*, f::{self}}; g::h();"), &[]);
+    let names: Vec<_> = found.iter().map(|path| (path.segments.join("::"), path.name)).collect();
+    let wanted = [
+        ("a", Some("b")),
+        ("a::c", Some("d")),
+        ("a::e::*", Some("*")),
+        ("a::f", Some("f")),
+        ("g::h", None),
+    ];
+    assert_eq!(names, wanted.map(|(path, name)| (String::from(path), name)));
 }

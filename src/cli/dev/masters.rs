@@ -22,8 +22,7 @@ use crate::rpc::address::{PORT, parse};
 use crate::rpc::client::{Master, Options};
 use crate::rpc::jobs::Jobs;
 use crate::rpc::masters::{Masters as _, Role};
-use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{Location, escape};
+use crate::spec::{Location, TEXT_CHARS_MAX, escape};
 use crate::storage;
 use crate::web::PORT_ABOVE;
 

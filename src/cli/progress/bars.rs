@@ -7,8 +7,7 @@ use super::meter::Phase;
 use crate::cli::terminal::{Colour, columns, cut};
 use crate::launch::span;
 use crate::rpc::jobs::JobStatus;
-use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{JobState, escape, size};
+use crate::spec::{JobState, TEXT_CHARS_MAX, escape, size};
 
 /// Maximum and minimum columns between a bar's brackets. Narrower terminals get no bar.
 const BAR_COLUMNS_MAX: usize = 40;

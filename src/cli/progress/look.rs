@@ -8,8 +8,9 @@ use crate::clock::parse_rfc3339;
 use crate::launch::span;
 use crate::rpc::jobs::{JobStatus, Jobs, TaskLine, TasksRequest, WorkerLine};
 use crate::rpc::refusal::Refusal;
-use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{AttemptId, AttemptState, JobState, TaskState, WorkerId, WorkerState, escape};
+use crate::spec::{
+    AttemptId, AttemptState, JobState, TEXT_CHARS_MAX, TaskState, WorkerId, WorkerState, escape,
+};
 
 /// Maximum number of tasks per request, and of requests per look.
 const PAGE: u32 = 256;

@@ -23,8 +23,7 @@ use crate::clock::Clock;
 use crate::launch::{Showing, is_dumb, say, span};
 use crate::rpc::jobs::{JobStatus, Jobs, Tally};
 use crate::rpc::refusal::Refusal;
-use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{JobId, JobState, escape};
+use crate::spec::{JobId, JobState, TEXT_CHARS_MAX, escape};
 
 /// Maximum number of plain lines for a job that stays in one state.
 const PLAIN_STEPS: f64 = 20.0;

@@ -14,9 +14,9 @@ use crate::record::value;
 use crate::rpc::artifacts::{Artifacts, Digest};
 use crate::rpc::client::{Master, Options, Peer};
 use crate::rpc::recipe::Recipe;
-use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{
-    AttemptId, JobSpec, LocalPath, Location, SegmentRef, TaskKind, add_place, escape, with_hint,
+    AttemptId, JobSpec, LocalPath, Location, SegmentRef, TEXT_CHARS_MAX, TaskKind, add_place,
+    escape, with_hint,
 };
 use crate::storage::{SharedStaging, StagingOptions, make_private_folder};
 use crate::task::PlanFile;

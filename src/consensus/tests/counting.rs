@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
 
-use crate::consensus::evidence::{Evidence, Start};
+use crate::consensus::entry::Start;
+use crate::consensus::evidence::Evidence;
 use crate::consensus::{Begin, Error, Fatal, Limits, Machine, Node, Options, Unreadable};
 use crate::rpc::client;
 

@@ -2,6 +2,7 @@
 
 mod check;
 mod codec;
+mod decoded;
 mod foreign;
 mod gzip;
 mod lz4;
@@ -19,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use memchr::memmem;
 
-use self::codec::Decoded;
+use self::decoded::Decoded;
 use self::foreign::HEAD_BYTES;
 use self::stored::{Memory, Stored};
 use super::{Error, Last};

@@ -5,9 +5,9 @@ use super::{State, begin, text};
 use crate::clock::{rfc3339, rfc3339_ms};
 use crate::rpc::why::{BadRecord, Kind, Tried, Why};
 use crate::scheduler::{Attempt, Blame, Failed, Job, LOST_WORKERS_MAX, SAME_RECORD, Task};
-use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{
-    AttemptId, AttemptState, Cause, Failure, JobState, TaskId, TaskKind, escape, escape_what,
+    AttemptId, AttemptState, Cause, Failure, JobState, TEXT_CHARS_MAX, TaskId, TaskKind, escape,
+    escape_what,
 };
 
 /// Most lines of details that are shown, and most characters of each.

@@ -12,8 +12,7 @@ mod well;
 use super::state::State;
 use crate::rpc::why::Why;
 use crate::scheduler::{Blame, Job};
-use crate::spec::failure::TEXT_CHARS_MAX;
-use crate::spec::{JobId, JobState, TaskKind, escape};
+use crate::spec::{JobId, JobState, TEXT_CHARS_MAX, TaskKind, escape};
 
 /// Explains a job's state; `None` if the job does not exist. `cluster` is the value of `--cluster` that reaches these
 /// masters.

@@ -2,7 +2,8 @@
 
 use std::io::{ErrorKind, Read};
 
-use super::{BLOCK_RAW_BYTES_MAX, Error, FRAME_CHECKED_BYTES, FRAME_HEADER_BYTES};
+use super::Error;
+use super::frame::{BLOCK_RAW_BYTES_MAX, FRAME_CHECKED_BYTES, FRAME_HEADER_BYTES};
 
 /// Bytes per read.
 const READ_BYTES: usize = 64 * 1024;

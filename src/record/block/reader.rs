@@ -4,8 +4,9 @@ use std::io::{ErrorKind, Read};
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{
-    BLOCK_RAW_BYTES, BLOCK_RAW_BYTES_MAX, Codec, Error, FRAME_CHECKED_BYTES, FRAME_HEADER_BYTES,
+use super::Error;
+use super::frame::{
+    BLOCK_RAW_BYTES, BLOCK_RAW_BYTES_MAX, Codec, FRAME_CHECKED_BYTES, FRAME_HEADER_BYTES,
     LENGTH_BYTES_MAX, Totals,
 };
 

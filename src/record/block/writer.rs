@@ -5,8 +5,9 @@ use std::io::Write;
 use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_output_size};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{
-    BLOCK_RAW_BYTES, Codec, Error, FRAME_CHECKED_BYTES, FRAME_HEADER_BYTES, LENGTH_BYTES_MAX,
+use super::Error;
+use super::frame::{
+    BLOCK_RAW_BYTES, Codec, FRAME_CHECKED_BYTES, FRAME_HEADER_BYTES, LENGTH_BYTES_MAX,
     RECORD_BYTES_MAX, Totals,
 };
 

@@ -94,20 +94,6 @@ pub fn decode<'a, K: Deserialize<'a>>(
     Ok(key)
 }
 
-/// Decodes the key that [`append`] put at the beginning of `bytes`, and returns it with its length in bytes.
-///
-/// # Errors
-/// As [`decode`], except that other bytes may follow.
-#[inline]
-pub fn decode_prefix<'a, K: Deserialize<'a>>(
-    bytes: &'a [u8],
-    scratch: &'a mut Vec<u8>,
-) -> Result<(K, usize), Error> {
-    let mut source = Source::new(bytes, scratch);
-    let key = K::deserialize(Decoder::part(&mut source))?;
-    Ok((key, bytes.len() - source.left()))
-}
-
 /// Decodes the key that [`append`] wrote, from all of `bytes`.
 ///
 /// # Errors

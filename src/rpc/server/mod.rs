@@ -123,19 +123,6 @@ pub(crate) async fn serve_master_within<M: Master>(
     serve(router, accept(listener, bounds.connections), stop).await
 }
 
-/// Like [`serve_master`], on connections from anywhere, such as a simulated network.
-///
-/// # Errors
-/// As [`serve_master`].
-pub async fn serve_master_on<M: Master, C: Connection>(
-    incoming: impl Stream<Item = io::Result<C>> + Send,
-    served: Arc<M>,
-    inbox: &Path,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    serve(master(served, inbox, Bounds::of_master())?, incoming, stop).await
-}
-
 /// Serves the Raft service alone.
 #[cfg(test)]
 pub(crate) async fn serve_raft<R: Raft>(
@@ -159,23 +146,6 @@ pub async fn serve_worker<S: Shuffle>(
     let bounds = Bounds::of_worker();
     serve(worker(shuffle), accept(listener, bounds.connections), stop).await
 }
-
-/// Like [`serve_worker`], on connections from anywhere, such as a simulated network.
-///
-/// # Errors
-/// As [`serve_worker`].
-pub async fn serve_worker_on<S: Shuffle, C: Connection>(
-    incoming: impl Stream<Item = io::Result<C>> + Send,
-    shuffle: Arc<S>,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    serve(worker(shuffle), incoming, stop).await
-}
-
-/// A connection that was accepted.
-pub trait Connection: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static {}
-
-impl<C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static> Connection for C {}
 
 fn master<M: Master>(served: Arc<M>, inbox: &Path, bounds: Bounds) -> io::Result<Router> {
     let jobs = JobsServer::new(jobs::Service(Arc::clone(&served)))
@@ -240,7 +210,7 @@ fn settings() -> Server {
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
 }
 
-async fn serve<C: Connection>(
+async fn serve<C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static>(
     router: Router,
     incoming: impl Stream<Item = io::Result<C>> + Send,
     stop: impl Future<Output = ()> + Send + 'static,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::scheduler::{Effect, Field, Job, Rejection, Scheduler};
+use crate::scheduler::{Effect, Field, Rejection, Scheduler};
 use crate::spec::job::REDUCERS;
 use crate::spec::limits::{MAX_ATTEMPTS, PRIORITY, SUBMISSION_ID_BYTES, TASK_TIMEOUT_MS};
 use crate::spec::{JobId, JobOptions, Nonce};
@@ -56,8 +56,7 @@ impl Submit {
         let job = self.job;
         scheduler.last_job = Some(job);
         scheduler.requests.insert(self.request.clone(), job);
-        scheduler.jobs.insert(job, Job::new(self, scheduler.now_ms));
-        scheduler.refresh(job);
+        scheduler.open(self);
         Ok(())
     }
 

@@ -5,7 +5,6 @@ use std::cmp::Reverse;
 
 use serde::{Deserialize, Serialize};
 
-use super::Job;
 use crate::spec::{HotKey, TaskId, TaskKind, Volume};
 
 /// Most partitions and keys that are listed.
@@ -67,20 +66,6 @@ impl Sizes {
             (Reverse(a.records), &a.shown, index).cmp(&(Reverse(b.records), &b.shown, other))
         });
         self.hottest.truncate(NAMED_MAX);
-    }
-}
-
-impl Job {
-    /// How many bytes its tasks have read.
-    pub fn sizes(&self) -> &Sizes {
-        &self.sizes
-    }
-
-    /// Bytes of the input that need not be mapped again, assuming that lost outputs are as large as the others.
-    pub fn bytes_mapped(&self) -> u64 {
-        let (done, lost) = (self.maps.progress().done, self.maps.lost());
-        let share = u128::from(self.sizes.mapped_bytes) * u128::from(done);
-        u64::try_from(share / u128::from((done + lost).max(1))).unwrap_or(u64::MAX)
     }
 }
 

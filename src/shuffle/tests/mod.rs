@@ -10,10 +10,9 @@ use std::sync::atomic::Ordering;
 
 use proptest::prelude::*;
 
-use super::{
-    Cursor, Error, Fold, FoldError, ReadProgress, SpillHeader, SpillIndex, SpillWriter, prefix_of,
-};
+use super::{Cursor, Error, Fold, FoldError, ReadProgress, SpillHeader, SpillIndex, SpillWriter};
 use crate::record::block::Codec;
+use crate::record::key;
 
 pub(super) type Records = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -36,7 +35,7 @@ impl Cursor for Run {
     }
 
     fn prefix(&self) -> u64 {
-        prefix_of(self.key())
+        key::prefix(self.key())
     }
 
     fn key(&self) -> &[u8] {
@@ -97,7 +96,7 @@ impl Seen {
 pub(super) fn all(mut cursor: impl Cursor) -> Result<Records, Error> {
     let mut records = Vec::new();
     while cursor.advance()? {
-        assert_eq!(cursor.prefix(), prefix_of(cursor.key()));
+        assert_eq!(cursor.prefix(), key::prefix(cursor.key()));
         records.push((cursor.key().to_vec(), cursor.value().to_vec()));
     }
     Ok(records)

@@ -192,7 +192,8 @@ fn scratch_is_created_where_requested_or_refused() {
     assert_eq!(message, expected);
 
     let full = std::io::Error::from_raw_os_error(libc::ENOSPC);
-    let message = temporary.explain(&temporary.join("spill-0"), full).to_string();
+    let path = temporary.join("spill-0");
+    let message = Error::write("write spill", &path, full, Room::Scratch).to_string();
     assert!(message.starts_with("no space left for "), "{message}");
     assert!(
         message.ends_with("free some space, or name a folder on a larger disk with --scratch DIR"),

@@ -48,7 +48,7 @@ fn dropped_or_abandoned_output_leaves_nothing() {
     drop(staging);
     assert_eq!(names(root.path()), [""; 0]);
     handle_that_outlives_it.run().unwrap();
-    Staging::create(&out, Nonce(1), PLAIN).unwrap().abandon().unwrap();
+    Staging::create(&out, Nonce(1), PLAIN).unwrap().cleanup().run().unwrap();
     assert_eq!(names(root.path()), [""; 0]);
 }
 

@@ -14,10 +14,9 @@ use crate::rpc::client::{Options, Peer};
 use crate::rpc::jobs::{AttemptLine, Jobs, TaskLine};
 use crate::rpc::shuffle::Shuffle;
 use crate::scheduler::Failed;
-use crate::spec::failure::TEXT_CHARS_MAX;
 use crate::spec::{
-    AttemptId, AttemptState, Cause, Split, TaskId, TaskKind, WorkerId, escape, escape_hint,
-    escape_what,
+    AttemptId, AttemptState, Cause, Split, TEXT_CHARS_MAX, TaskId, TaskKind, WorkerId, escape,
+    escape_hint, escape_what,
 };
 use crate::task::PlanFile;
 use crate::web::Web;

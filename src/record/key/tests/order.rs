@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use serde::{Deserialize, Serialize};
 
-use super::super::{append, decode, decode_prefix, prefix};
+use super::super::{append, decode, decode_pair, prefix};
 use super::encoded;
 use super::shapes::{Total, bytes, float, shape, similar, string};
 use crate::record::{Reverse, Text, TextBuf};
@@ -27,8 +27,8 @@ fn check<K: Serialize + for<'a> Deserialize<'a> + Ord + Debug>(a: &K, b: &K) -> 
     left.extend_from_slice(&right);
     let mut scratch = b"something old".to_vec();
     prop_assert_eq!(
-        &decode_prefix::<K>(&left, &mut scratch).expect("decodes"),
-        &(clone(a), length)
+        &decode_pair::<K, K>(&left, length, &mut scratch).expect("decodes"),
+        &(clone(a), clone(b))
     );
     Ok(())
 }
