@@ -59,7 +59,8 @@ fn lease(text: &str) -> Result<Duration, String> {
     if lease <= LEASE_MAX {
         Ok(lease)
     } else {
-        Err(format!("a lease of {text} is too long\nhint: write at most 10m"))
+        let lease = humantime::format_duration(lease);
+        Err(format!("a lease of {lease} is too long\nhint: write at most 10m"))
     }
 }
 
