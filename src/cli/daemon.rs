@@ -14,12 +14,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit;
 use super::refused::Refused;
-use crate::clock::Clock;
 use crate::consensus::IDENTITY_FILE;
-use crate::launch::{draw_nonce, say};
+use crate::launch::say;
 use crate::spec::{Location, escape_message};
 use crate::storage::{
-    Scratch, ScratchPlaces, is_noexec, make_private_folder, make_private_folders,
+    Scratch, ScratchPlaces, draw_nonce, is_noexec, make_private_folder, make_private_folders,
 };
 
 /// Longest lease. A worker's polls may be held back for a third of it.
@@ -110,7 +109,7 @@ impl Folder {
             (path.to_path_buf(), None)
         } else {
             let places = ScratchPlaces { dir: None, staging: None, temporary: &temporary };
-            let scratch = Scratch::create(places, draw_nonce(Clock::system().wall_ms()));
+            let scratch = Scratch::create(places, draw_nonce());
             let scratch = scratch.map_err(|error| {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 refuse(&temporary, &cause.unwrap_or_else(|| error.to_string()))

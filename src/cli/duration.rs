@@ -1,34 +1,27 @@
-//! Durations as people write them: `30s`, `10m`, `2h`, `500ms`.
+//! Durations as people write them: `30s`, `10m`, `1h30m`, `500ms`.
 
 use std::time::Duration;
+
+use humantime::{DurationError, parse_duration};
 
 use crate::spec::limits::TASK_TIMEOUT_MS;
 use crate::spec::{TEXT_CHARS_MAX, escape};
 
-/// Units and their milliseconds. `ms` comes before `s` and `m`, which are its suffix and its prefix.
-const UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
 /// The longest duration: a week.
-const MS_MAX: u64 = *TASK_TIMEOUT_MS.end();
+const MAX: Duration = Duration::from_millis(*TASK_TIMEOUT_MS.end());
 
-/// Parses a whole number with its unit.
+/// Parses one or more numbers, each with its unit.
 pub(super) fn parse(text: &str) -> Result<Duration, String> {
-    let refuse = |problem: &str| {
-        let shown = escape(text.as_bytes(), TEXT_CHARS_MAX);
-        Err(format!("`{shown}` {problem}\nhint: write 500ms, 30s, 10m or 2h"))
+    let problem = match parse_duration(text) {
+        Ok(Duration::ZERO) => "must be longer than zero",
+        Ok(span) if span.subsec_nanos() % 1_000_000 != 0 => "is not a whole number of milliseconds",
+        Ok(span) if span > MAX => "is longer than a week",
+        Ok(span) => return Ok(span),
+        Err(DurationError::NumberOverflow) => "is too long or too precise",
+        Err(_) => "is not a number with a unit of time",
     };
-    let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let Some((_, ms)) = UNITS.iter().find(|(name, _)| *name == unit) else {
-        return refuse("is not a number with a unit of time");
-    };
-    let Ok(number) = number.parse::<u64>() else {
-        return refuse("is not a number with a unit of time");
-    };
-    match number.checked_mul(*ms) {
-        Some(0) => refuse("must be longer than zero"),
-        Some(ms) if ms <= MS_MAX => Ok(Duration::from_millis(ms)),
-        _ => refuse("is longer than a week"),
-    }
+    let shown = escape(text.as_bytes(), TEXT_CHARS_MAX);
+    Err(format!("`{shown}` {problem}\nhint: write 500ms, 30s, 10m or 2h"))
 }
 
 #[cfg(test)]
@@ -37,7 +30,15 @@ mod tests {
 
     #[test]
     fn durations_need_units() {
-        for (text, ms) in [("500ms", 500), ("30s", 30_000), ("10m", 600_000), ("168h", MS_MAX)] {
+        for (text, ms) in [
+            ("500ms", 500),
+            ("30s", 30_000),
+            ("10m", 600_000),
+            ("168h", 604_800_000),
+            ("1h30m", 5_400_000),
+            ("1.5s", 1_500),
+            ("1d", 86_400_000),
+        ] {
             assert_eq!(parse(text), Ok(Duration::from_millis(ms)), "{text}");
         }
         for (text, said) in [
@@ -45,12 +46,14 @@ mod tests {
             ("10", "not a number"),
             ("m", "not a number"),
             ("-1s", "not a number"),
-            ("1.5s", "not a number"),
-            ("1d", "not a number"),
-            ("99999999999999999999s", "not a number"),
+            ("1parsec", "not a number"),
+            ("99999999999999999999s", "too long"),
             ("0s", "must be longer than zero"),
+            ("999us", "not a whole number of milliseconds"),
+            ("1s 1ns", "not a whole number of milliseconds"),
             ("169h", "longer than a week"),
-            ("18446744073709551615h", "longer than a week"),
+            ("18446744073709551615h", "too long"),
+            ("1w1ms", "longer than a week"),
         ] {
             let refused = parse(text).unwrap_err();
             assert!(refused.contains(said), "{text}: {refused}");

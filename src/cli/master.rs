@@ -14,12 +14,13 @@ use super::joining::Joining;
 use super::refused::Refused;
 use super::{duration, exit};
 use crate::clock::Clock;
-use crate::launch::{announce, draw_nonce, say, whole};
+use crate::launch::{announce, say, whole};
 use crate::master::{self, Begin, Limits, Options, Seat};
 use crate::rpc::server::serve_master;
 use crate::rpc::{address, client};
 use crate::spec::limits::MASTER_NUMBER;
 use crate::spec::{Location, escape_message};
+use crate::storage::draw_nonce;
 use crate::web::{self, PORT_ABOVE};
 
 /// Arguments of `master`.
@@ -58,7 +59,8 @@ fn lease(text: &str) -> Result<Duration, String> {
     if lease <= LEASE_MAX {
         Ok(lease)
     } else {
-        Err(format!("a lease of {text} is too long\nhint: write at most 10m"))
+        let lease = humantime::format_duration(lease);
+        Err(format!("a lease of {lease} is too long\nhint: write at most 10m"))
     }
 }
 
@@ -82,9 +84,7 @@ impl Master {
             let joining = Joining::of(self.join.as_deref(), self.id, folder.path()).await?;
             let begin = match &joining {
                 Some(joining) => joining.begin,
-                None if self.init => {
-                    Begin::Cluster { cluster: draw_nonce(Clock::system().wall_ms()).0 }
-                }
+                None if self.init => Begin::Cluster { cluster: draw_nonce().0 },
                 None => Begin::Nothing,
             };
             let web = self.web(address)?;
@@ -145,9 +145,7 @@ impl Master {
             log: Arc::new(|line| say(&format!("{}\n", escape_message(line)))),
             journal: None,
         };
-        let wall = clock.clone();
-        let nonces = Arc::new(move || draw_nonce(wall.wall_ms()));
-        let started = master::run(options, seat, clock, nonces, stop).await;
+        let started = master::run(options, seat, clock, Arc::new(draw_nonce), stop).await;
         started.map_err(|error| Refused::usage(error.to_string()))
     }
 

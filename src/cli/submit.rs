@@ -18,7 +18,6 @@ use super::{duration, exit};
 use crate::client::{
     DESCRIBE_WITHIN, Described, Submission, describe, describe_again, submit, submitted,
 };
-use crate::clock::Clock;
 use crate::launch::{
     Message, Showing, check_output, notes_json, print, render_failure, say, whole,
 };
@@ -162,7 +161,7 @@ impl Submit {
         if let Some(name) = self.name {
             spec.name = name;
         }
-        let id = self.id.unwrap_or_else(|| Submission::fresh_id(Clock::system().wall_ms()));
+        let id = self.id.unwrap_or_else(Submission::fresh_id);
         Submission {
             priority: self.priority.into(),
             max_attempts: self.max_attempts.unwrap_or(0),

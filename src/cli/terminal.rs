@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
 
+use unicode_width::UnicodeWidthChar;
+
 use crate::launch::{is_dumb, size};
 
 /// The terminal of a stream.
@@ -64,32 +66,14 @@ impl Colour {
     }
 }
 
-/// Ranges of characters that take two columns: East Asian scripts and pictures.
-const WIDE: [(char, char); 10] = [
-    ('\u{1100}', '\u{115f}'),
-    ('\u{2e80}', '\u{303e}'),
-    ('\u{3041}', '\u{a4cf}'),
-    ('\u{ac00}', '\u{d7a3}'),
-    ('\u{f900}', '\u{faff}'),
-    ('\u{fe30}', '\u{fe6f}'),
-    ('\u{ff00}', '\u{ff60}'),
-    ('\u{ffe0}', '\u{ffe6}'),
-    ('\u{1f300}', '\u{1faff}'),
-    ('\u{20000}', '\u{3fffd}'),
-];
-
 /// Returns the number of columns of a text without control characters.
 pub(super) fn columns(text: &str) -> usize {
     text.chars().map(columns_of).sum()
 }
 
+/// Returns the columns of a character on its own: many terminals do not join the parts of an emoji.
 fn columns_of(character: char) -> usize {
-    match character {
-        // Combining marks share the column of the preceding character.
-        '\u{300}'..='\u{36f}' | '\u{20d0}'..='\u{20ff}' | '\u{fe00}'..='\u{fe0f}' => 0,
-        _ if WIDE.iter().any(|(first, last)| (first..=last).contains(&&character)) => 2,
-        _ => 1,
-    }
+    character.width().unwrap_or(1)
 }
 
 /// Cuts a text to this many columns; a cut text ends in `…`.
@@ -123,6 +107,8 @@ mod tests {
             ("日本語", 4, "日…"),
             ("e\u{301}e\u{301}", 2, "e\u{301}e\u{301}"),
             ("🦀x", 2, "…"),
+            ("👩\u{200d}🚀", 4, "👩\u{200d}🚀"),
+            ("ส\u{e35}ส\u{e35}ส", 2, "ส\u{e35}…"),
             ("ab", 1, "…"),
             ("ab", 0, ""),
         ];

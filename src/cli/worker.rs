@@ -15,7 +15,7 @@ use super::daemon::{Folder, LEASE_MAX, Tie, asked_to_end};
 use super::exit;
 use super::refused::Refused;
 use crate::clock::Clock;
-use crate::launch::{announce, count, draw_nonce, say, whole};
+use crate::launch::{announce, count, say, whole};
 use crate::rpc::client::{Master, Options, Peer};
 use crate::rpc::masters::Masters as _;
 use crate::rpc::{address, server};
@@ -124,7 +124,7 @@ impl Worker {
                 slots,
                 attempt_memory_bytes,
                 pid: std::process::id(),
-                incarnation: draw_nonce(clock.wall_ms()).0,
+                incarnation: storage::draw_nonce().0,
                 masterless_max: MASTERLESS_MAX,
                 own_poll_thread: true,
                 clock,

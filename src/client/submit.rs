@@ -1,6 +1,5 @@
 //! Submits a job: uploads its executable, side files and spec as artifacts, and then sends the submission.
 
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +12,7 @@ use crate::rpc::digest_of_file;
 use crate::rpc::jobs::Submit;
 use crate::rpc::refusal::Refusal;
 use crate::spec::{JobId, JobOptions, JobSpec, Location};
+use crate::storage::draw_nonce;
 
 /// Maximum number of times that artifacts are uploaded, in case the masters lose them.
 const SENT_MAX: u32 = 5;
@@ -53,13 +53,9 @@ impl Submission {
         }
     }
 
-    /// Draws a unique id: 128 bits, as hexadecimal digits.
-    ///
-    /// The standard library keys its hashers from the system's random source; `seed` may be anything, such as the time.
-    pub fn fresh_id(seed: u64) -> String {
-        let keys = RandomState::new();
-        let half = |which: u8| keys.hash_one((which, std::process::id(), seed));
-        format!("{:016x}{:016x}", half(0), half(1))
+    /// Draws a unique id: 128 bits from the system's random source, as hexadecimal digits.
+    pub fn fresh_id() -> String {
+        draw_nonce().to_string()
     }
 }
 
@@ -199,7 +195,7 @@ mod tests {
 
     #[test]
     fn fresh_ids_differ() {
-        assert_ne!(Submission::fresh_id(0), Submission::fresh_id(0));
-        assert_eq!(Submission::fresh_id(0).len(), 32);
+        assert_ne!(Submission::fresh_id(), Submission::fresh_id());
+        assert_eq!(Submission::fresh_id().len(), 32);
     }
 }

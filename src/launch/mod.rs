@@ -15,7 +15,6 @@ mod inputs;
 mod interrupt;
 mod message;
 mod name;
-mod nonce;
 mod progress;
 mod refusal;
 mod standard;
@@ -39,8 +38,6 @@ pub use message::Message;
 pub(crate) use message::say;
 #[cfg(feature = "cluster")]
 pub(crate) use message::{count, span};
-#[cfg(feature = "cluster")]
-pub(crate) use nonce::draw as draw_nonce;
 #[cfg(all(test, feature = "cluster"))]
 pub(crate) use refusal::SUBMIT_FLAGS;
 #[cfg(feature = "cluster")]
@@ -126,7 +123,7 @@ fn begin<J: Job>(name: &str, args: Vec<OsString>) -> Result<u8, Message> {
         threads: flags.threads(),
         scratch: flags.scratch.clone(),
         temporary: std::env::temp_dir(),
-        nonce: nonce::draw(clock.wall_ms()),
+        nonce: storage::draw_nonce(),
     };
     let started = clock.now();
     let prepared = embedded::prepare::<J>(&spec, &options).map_err(|error| own(&error))?;

@@ -1,7 +1,6 @@
 //! Runs map and reduce as tasks do, but keeps a separate result for each record and each key.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, RandomState};
 use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,8 +13,8 @@ use crate::format::{Input, Source, source};
 use crate::job::{Context, Emitter, Error, Job, PartBuffer, RecordOf, Task, Values, Writer};
 use crate::record::{Key, Text};
 use crate::shuffle::{Batch, Collect};
-use crate::spec::{FileRange, JobId, Location, Nonce, TaskKind};
-use crate::storage::{Scratch, ScratchPlaces, Staging, StagingOptions};
+use crate::spec::{FileRange, JobId, Location, TaskKind};
+use crate::storage::{Scratch, ScratchPlaces, Staging, StagingOptions, draw_nonce};
 
 /// The pairs of one record, or of the cleanup after the last one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +66,7 @@ impl<J: Job> Workbench<J> {
         let encoded = job
             .to_bytes()
             .map_err(|error| Breach::JobNotReadable { problem: error.to_string() })?;
-        let nonce = nonce();
+        let nonce = draw_nonce();
         let places = ScratchPlaces { dir: None, staging: None, temporary };
         let scratch = Scratch::create(places, nonce).map_err(Breach::not_run)?;
         let staging = Staging::create(&scratch.join("output"), nonce, StagingOptions::default());
@@ -307,10 +306,4 @@ pub(super) fn failed(step: &'static str, error: &Error, record: Option<&[u8]>) -
 
 fn unread(error: &crate::format::Error) -> Breach {
     Breach::Failed { step: "reading the input", message: error.to_string(), at: None, record: None }
-}
-
-/// Returns a nonce that differs between all checks that run on a machine at the same time. No result depends on it.
-pub(super) fn nonce() -> Nonce {
-    let half = || u128::from(RandomState::new().hash_one(std::process::id()));
-    Nonce(half() << 64 | half())
 }

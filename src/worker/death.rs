@@ -4,46 +4,13 @@ use std::fmt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
+use signal_hook::low_level::signal_name;
+
 use super::CappedLog;
 use crate::spec::{Cause, Failure, TEXT_CHARS_MAX, escape, size};
 
 /// Last lines of an attempt's log that a failure includes.
 const LINES_MAX: usize = 20;
-
-/// Names of signals by number, from 1; the same on all common Linux architectures.
-const SIGNALS: [&str; 31] = [
-    "SIGHUP",
-    "SIGINT",
-    "SIGQUIT",
-    "SIGILL",
-    "SIGTRAP",
-    "SIGABRT",
-    "SIGBUS",
-    "SIGFPE",
-    "SIGKILL",
-    "SIGUSR1",
-    "SIGSEGV",
-    "SIGUSR2",
-    "SIGPIPE",
-    "SIGALRM",
-    "SIGTERM",
-    "SIGSTKFLT",
-    "SIGCHLD",
-    "SIGCONT",
-    "SIGSTOP",
-    "SIGTSTP",
-    "SIGTTIN",
-    "SIGTTOU",
-    "SIGURG",
-    "SIGXCPU",
-    "SIGXFSZ",
-    "SIGVTALRM",
-    "SIGPROF",
-    "SIGWINCH",
-    "SIGIO",
-    "SIGPWR",
-    "SIGSYS",
-];
 
 /// The death of an executor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,9 +59,10 @@ impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Ending::Exited { code } => write!(f, "exited with code {code}"),
-            Ending::Signaled { signal } => {
-                write!(f, "died of {} (signal {signal})", signal_name(signal))
-            }
+            Ending::Signaled { signal } => match signal_name(signal) {
+                Some(name) => write!(f, "died of {name} (signal {signal})"),
+                None => write!(f, "died of signal {signal}"),
+            },
         }
     }
 }
@@ -136,11 +104,6 @@ pub(super) fn last_lines(log: &CappedLog) -> Vec<String> {
     lines
 }
 
-fn signal_name(signal: i32) -> &'static str {
-    let at = usize::try_from(signal).unwrap_or(0).wrapping_sub(1);
-    SIGNALS.get(at).copied().unwrap_or("a real-time signal")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,6 +119,8 @@ mod tests {
         let signaled = dead(Ending::Signaled { signal: 11 }, None);
         assert_eq!(signaled.cause, Cause::Signal);
         assert_eq!(signaled.message, "the executor died of SIGSEGV (signal 11)");
+        let unnamed = dead(Ending::Signaled { signal: 40 }, None);
+        assert_eq!(unnamed.message, "the executor died of signal 40");
         let over = OverMemory { used_bytes: 3 << 20, limit_bytes: 2 << 20 };
         let memory = dead(Ending::Signaled { signal: 9 }, Some(over));
         assert_eq!(memory.cause, Cause::Memory);

@@ -21,8 +21,8 @@ pub(crate) fn drawn_from<T: Send>(seed: u64, act: impl FnOnce() -> T + Send) -> 
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// Replaces the C library's function, which the standard library calls. Threads without a seed, such as those of the
-/// test runner, also get the same bytes each time: nothing here is secret.
+/// Replaces the C library's function, which the standard library and the crate `getrandom` call. Threads without a
+/// seed, such as those of the test runner, also get the same bytes each time: nothing here is secret.
 // SAFETY: it does what the documentation of this function says, and no other function here has this name.
 #[unsafe(no_mangle)]
 #[expect(unsafe_code, reason = "see tests/tidy.rs")]

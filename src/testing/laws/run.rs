@@ -6,7 +6,6 @@ use std::sync::atomic::AtomicBool;
 
 use super::super::beside::{Beside, Difference};
 use super::super::subject::{Subject, Unchecked, groups_of};
-use super::super::workbench::nonce;
 use super::super::{Breach, show};
 use super::reduce::parted;
 use super::totals::totals;
@@ -15,6 +14,7 @@ use crate::embedded::{self, Options, Outcome, Prepared, Progress};
 use crate::format::plan;
 use crate::job::{By, Job, Partition};
 use crate::spec::{InputSpec, JobSpec, TaskKind, split_hint};
+use crate::storage::draw_nonce;
 
 /// Input bytes of a map task: the minimum that a spec allows.
 const SPLIT_BYTES: u64 = *crate::spec::job::SPLIT_BYTES.start();
@@ -126,7 +126,7 @@ fn run<J: Job>(subject: &Subject<'_, J>, threads: usize, reducers: u32) -> Resul
         invocation: Default::default(),
     };
     let temporary = subject.bench.folder().to_path_buf();
-    let options = Options { threads, scratch: None, temporary, nonce: nonce() };
+    let options = Options { threads, scratch: None, temporary, nonce: draw_nonce() };
     let mut prepared = embedded::prepare::<J>(&spec, &options).map_err(Breach::not_run)?;
     // The map must see the same paths as in the checks of the other laws, even if they contain links.
     prepared.files = subject.files.to_vec();
