@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   gristmill master        magic
-//!   format 9                of the whole folder: identity, tables, snapshots
+//!   format 10               of the whole folder: identity, tables, snapshots
 //!   cluster 00112233…       128 random bits, drawn when the cluster began
 //!   node 1
 //!   guest                   only if it did not start its cluster, but was admitted to it

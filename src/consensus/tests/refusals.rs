@@ -118,10 +118,10 @@ async fn the_folder_of_another_is_refused() {
     let said = refusal(&bench, &bench.data()).await;
     assert!(said.contains("000c1") && said.contains("000c2"), "{said}");
     edit(&identity, "000c2", "000c1");
-    edit(&identity, "format 9", "format 10");
+    edit(&identity, "format 10", "format 9");
     let said = refusal(&bench, &bench.data()).await;
     assert!(
-        said.contains("has format 10, but this version of gristmill writes format 9"),
+        said.contains("has format 9, but this version of gristmill writes format 10"),
         "{said}"
     );
     fs::write(&identity, "some file of somebody").unwrap();
