@@ -10,9 +10,14 @@ use crate::spec::{TEXT_CHARS_MAX, escape};
 /// The longest duration: a week.
 const MAX: Duration = Duration::from_millis(*TASK_TIMEOUT_MS.end());
 
+/// Most bytes of a text. The crate `humantime` panics on some sums that overflow, which need more bytes than this.
+const TEXT_BYTES_MAX: usize = 20;
+
 /// Parses one or more numbers, each with its unit.
 pub(super) fn parse(text: &str) -> Result<Duration, String> {
-    let problem = match parse_duration(text) {
+    let is_short = text.len() <= TEXT_BYTES_MAX;
+    let parsed = if is_short { parse_duration(text) } else { Err(DurationError::NumberOverflow) };
+    let problem = match parsed {
         Ok(Duration::ZERO) => "must be longer than zero",
         Ok(span) if span.subsec_nanos() % 1_000_000 != 0 => "is not a whole number of milliseconds",
         Ok(span) if span > MAX => "is longer than a week",
@@ -52,6 +57,7 @@ mod tests {
             ("999us", "not a whole number of milliseconds"),
             ("1s 1ns", "not a whole number of milliseconds"),
             ("169h", "longer than a week"),
+            ("18446744073709551615s1000ms", "too long"),
             ("18446744073709551615h", "too long"),
             ("1w1ms", "longer than a week"),
         ] {
