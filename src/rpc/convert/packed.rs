@@ -9,7 +9,18 @@ use crate::rpc::pb::Packed;
 use crate::rpc::refusal::Refusal;
 
 /// The version of these messages, raised whenever one of their types changes.
-const PROTOCOL: u32 = 1;
+pub(super) const PROTOCOL: u32 = 1;
+
+/// Refuses a message of another version.
+pub(super) fn check_version(what: &str, version: u32) -> Result<(), Refusal> {
+    if version == PROTOCOL {
+        return Ok(());
+    }
+    Err(invalid(format!(
+        "{what} has version {version} of the protocol, but this process speaks version {PROTOCOL}\nhint: run the \
+         same version of gristmill on all machines of the cluster"
+    )))
+}
 
 impl Packed {
     /// Packs a message.
@@ -19,13 +30,7 @@ impl Packed {
 
     /// Unpacks a message. `what` names it for errors.
     pub(in crate::rpc) fn open<M: DeserializeOwned>(&self, what: &str) -> Result<M, Refusal> {
-        if self.protocol != PROTOCOL {
-            let other = self.protocol;
-            return Err(invalid(format!(
-                "{what} has version {other} of the protocol, but this process speaks version {PROTOCOL}\nhint: run the \
-                 same version of gristmill on all machines of the cluster"
-            )));
-        }
+        check_version(what, self.protocol)?;
         decode(what, &self.bincode)
     }
 }

@@ -400,7 +400,9 @@ fn of_masters() -> Table {
         cluster: vec![0; cluster],
         to: u64::MAX,
         bincode: vec![0; bytes],
+        protocol: 1,
     };
+    let other_version = pb::RaftCall { protocol: 2, ..call(16, 9) };
     let raft = [Asked::AppendEntries, Asked::Vote, Asked::Stand, Asked::InstallSnapshot];
     let raft = raft.into_iter().flat_map(|ask| {
         [
@@ -411,6 +413,7 @@ fn of_masters() -> Table {
         ]
     });
     let masters = [
+        (Asked::Vote(other_version), "a message of another master has version 2 of the protocol"),
         (Asked::ListMasters(pb::ListMastersRequest {}), ""),
         (Asked::Standing(pb::StandingRequest {}), ""),
         (Asked::ListRemoved(pb::ListRemovedRequest {}), ""),
