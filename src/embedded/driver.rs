@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use super::hand::{Hand, Order, Report, Shared};
 use super::outputs::{Outputs, Readied};
+use super::slot_thread::{Order, Report, Shared, SlotThread};
 use super::{Error, Options, Phase, Prepared, Progress};
 use crate::clock::{Clock, rfc3339};
 use crate::job::{Combine, Job, Partition};
@@ -112,8 +112,9 @@ pub fn run<J: Job>(
             let (order, received) = channel();
             orders.push(order);
             let (shared, report) = (&shared, report.clone());
-            let hand = Hand { shared, worker: WorkerId(number), collector: None, spare: None };
-            scope.spawn(move |_| hand.work(&received, &report));
+            let slot_thread =
+                SlotThread { shared, worker: WorkerId(number), collector: None, spare: None };
+            scope.spawn(move |_| slot_thread.work(&received, &report));
         }
         drop(report);
         let driver = Driver {

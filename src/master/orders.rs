@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::desk::{Desk, How, Said, Told};
 use super::state::State;
 use super::sweeps::is_sweep;
+use super::volatile::{How, Said, Told, Volatile};
 use crate::clock::rfc3339;
 use crate::rpc::artifacts::Digest;
 use crate::rpc::workers::{Order, Orders, Poll, Work};
@@ -12,13 +12,18 @@ use crate::scheduler::Job;
 use crate::spec::{AttemptId, JobId, TaskKind, WorkerState};
 
 /// The answer to a poll, without details; `None` if the worker must register.
-pub(super) fn told(state: &State, desk: &mut Desk, poll: &Poll, now_ms: u64) -> Option<Told> {
+pub(super) fn told(
+    state: &State,
+    volatile: &mut Volatile,
+    poll: &Poll,
+    now_ms: u64,
+) -> Option<Told> {
     let record = state.registered(poll.worker, poll.incarnation)?;
     let should = state.scheduler.should_hold(poll.worker, record.number)?;
     let mut attempts: BTreeSet<AttemptId> = should.clone();
     let is_held = |attempt| poll.held.iter().any(|held| held.attempt == attempt);
-    attempts.retain(|&attempt| desk.may_begin(attempt, is_held(attempt), now_ms));
-    attempts.extend(desk.sweeps.on(poll.worker));
+    attempts.retain(|&attempt| volatile.may_begin(attempt, is_held(attempt), now_ms));
+    attempts.extend(volatile.sweeps.on(poll.worker));
 
     let mut keep: BTreeSet<JobId> = poll.jobs.iter().copied().collect();
     let is_live = |job: &Job| !job.state().is_terminal();
@@ -37,11 +42,11 @@ pub(super) fn told(state: &State, desk: &mut Desk, poll: &Poll, now_ms: u64) -> 
 /// Whether the attempts that a worker reports differ from those that it should hold.
 ///
 /// Maps that an attempt asks for are ignored while a proposal about them is under way.
-pub(super) fn differs(desk: &Desk, said: &Said, told: &Told) -> bool {
+pub(super) fn differs(volatile: &Volatile, said: &Said, told: &Told) -> bool {
     let is_behind = |(attempt, how): (&AttemptId, &How)| match *how {
         How::Ended => false,
         How::Running { joined, wants } => {
-            (wants > 0 && !desk.settling.contains(attempt))
+            (wants > 0 && !volatile.settling.contains(attempt))
                 || told.joined.get(attempt).is_some_and(|&told| told != joined)
         }
     };

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::desk::Said;
 use super::reports::decide;
+use super::volatile::Said;
 use super::{Master, Shared, orders};
 use crate::crash::crash_point;
 use crate::rpc::refusal::Refusal;
@@ -51,7 +51,7 @@ impl Shared {
         if !is_registered {
             return Err(unregistered(poll.worker));
         }
-        let begun = self.desk().begin_poll(&poll, now_ms, self.lease_ms);
+        let begun = self.volatile().begin_poll(&poll, now_ms, self.lease_ms);
         let Some((ticket, wake)) = begun else {
             // The worker ignores this answer, because it has polled again.
             return self.orders_now(&poll);
@@ -91,11 +91,11 @@ impl Shared {
     fn step(&self, poll: &Poll, said: &Said, (ticket, epoch): (u64, u64)) -> Result<Step, Refusal> {
         let now_ms = self.now_ms();
         self.proposer.read(|state| {
-            let mut desk = self.desk();
-            let told = orders::told(state, &mut desk, poll, now_ms);
+            let mut volatile = self.volatile();
+            let told = orders::told(state, &mut volatile, poll, now_ms);
             let told = told.ok_or_else(|| unregistered(poll.worker))?;
-            let differs = orders::differs(&desk, said, &told);
-            let Some(session) = desk.session_mut(poll.worker) else {
+            let differs = orders::differs(&volatile, said, &told);
+            let Some(session) = volatile.session_mut(poll.worker) else {
                 return Err(unregistered(poll.worker));
             };
             if session.ticket() != ticket {
@@ -125,7 +125,7 @@ impl Shared {
     fn orders_now(&self, poll: &Poll) -> Result<Orders, Refusal> {
         let epoch = self.leads()?;
         self.proposer.read(|state| {
-            let told = orders::told(state, &mut self.desk(), poll, self.now_ms());
+            let told = orders::told(state, &mut self.volatile(), poll, self.now_ms());
             told.map(|told| orders::full(state, epoch, poll, &told))
                 .ok_or_else(|| unregistered(poll.worker))
         })
@@ -141,7 +141,7 @@ impl Shared {
         });
         let Some(leave) = leave else { return Err(unregistered(worker)) };
         self.propose(vec![leave]).await?;
-        self.proposer.read(|state| self.desk().close_if_lost(state, worker));
+        self.proposer.read(|state| self.volatile().close_if_lost(state, worker));
         (self.log)(&format!("worker {worker} has left"));
         Ok(())
     }
@@ -199,10 +199,10 @@ impl Drop for Hold<'_> {
             return;
         }
         let now_ms = self.shared.now_ms();
-        // A poisoned desk ends the master anyway, and a drop must not panic.
-        let Ok(mut desk) = self.shared.desk.lock() else { return };
-        if desk.session(self.worker).is_some_and(|session| session.ticket() == self.ticket) {
-            desk.connection_closed(self.worker, now_ms);
+        // A poisoned lock ends the master anyway, and a drop must not panic.
+        let Ok(mut volatile) = self.shared.volatile.lock() else { return };
+        if volatile.session(self.worker).is_some_and(|session| session.ticket() == self.ticket) {
+            volatile.connection_closed(self.worker, now_ms);
         }
     }
 }

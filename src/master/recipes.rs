@@ -1,7 +1,7 @@
 //! Describes how an attempt was started, for a replay: the digests of its artifacts, and the maps that shared it.
 
 use super::state::State;
-use super::views::no_job;
+use super::status_lines::no_job;
 use crate::rpc::recipe::{Recipe, RecipeRequest};
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::Job;

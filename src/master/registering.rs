@@ -53,7 +53,7 @@ impl Shared {
                 worker
             }
         };
-        self.desk().open_session(worker, request.incarnation, now_ms, self.lease_ms);
+        self.volatile().open_session(worker, request.incarnation, now_ms, self.lease_ms);
         Ok(Registered { worker, lease_ms: self.lease_ms, cluster })
     }
 

@@ -47,12 +47,12 @@ mod publish;
 mod read;
 mod regular;
 mod scratch;
-mod seen;
 mod shared;
 mod space;
 mod staging;
 mod url;
 mod verify;
+mod visited;
 mod walk;
 
 #[cfg(test)]

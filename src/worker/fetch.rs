@@ -338,7 +338,7 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
             }
         }
         let have = u32::try_from(self.have.len() + self.joined.len()).unwrap_or(u32::MAX);
-        self.worker.book.fetched(self.order.attempt, have);
+        self.worker.held_attempts.fetched(self.order.attempt, have);
         crash_point!("w08", 2 * have >= self.maps);
         if self.lost.is_empty() {
             return Ok(());

@@ -132,7 +132,7 @@ fn job_that_waits_for_memory_says_how_much_and_what_to_do() {
                 job's --memory); the largest worker offers 512MiB.";
     check(&story.why(), Kind::Waiting, &[said]);
     assert!(story.why().suggestion.contains("--memory 512MiB or less"), "{:?}", story.why());
-    let line = crate::master::views::lines(&story.state).remove(0);
+    let line = crate::master::status_lines::lines(&story.state).remove(0);
     assert!(
         line.reason.starts_with("waiting for a worker with 4GiB of memory per attempt"),
         "{line:?}"

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::atomic::AtomicBool;
 
-use super::super::beside::{Beside, Difference};
+use super::super::side_results::{Difference, SideResults};
 use super::super::subject::{Subject, Unchecked, groups_of};
 use super::super::{Breach, show};
 use super::reduce::parted;
@@ -93,7 +93,7 @@ struct Found {
     parts: Vec<Vec<u8>>,
     /// The parts of side outputs that maps have written.
     sides: Parts,
-    counters: Beside,
+    counters: SideResults,
 }
 
 fn sides_differ(first: &Parts, second: &Parts) -> Option<Difference> {
@@ -148,7 +148,7 @@ fn run<J: Job>(subject: &Subject<'_, J>, threads: usize, reducers: u32) -> Resul
 }
 
 fn found(prepared: &Prepared, outcome: &Outcome, varying: &[&str]) -> std::io::Result<Found> {
-    let mut counters = Beside::default();
+    let mut counters = SideResults::default();
     counters.add(&outcome.counters, &[]);
     let mut found = Found { parts: Vec::new(), sides: Parts::new(), counters };
     for name in outcome.parts.iter().map(|part| &part.sealed.name) {

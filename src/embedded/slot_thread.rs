@@ -99,7 +99,7 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Shared<'_, J, C, P> {
 }
 
 /// One thread of a run.
-pub(super) struct Hand<'s, J: Job, C: Combine<J>, P: Partition<J>> {
+pub(super) struct SlotThread<'s, J: Job, C: Combine<J>, P: Partition<J>> {
     pub(super) shared: &'s Shared<'s, J, C, P>,
     pub(super) worker: WorkerId,
     /// The table that all map tasks fold into, if the job's combiner is exact.
@@ -108,7 +108,7 @@ pub(super) struct Hand<'s, J: Job, C: Combine<J>, P: Partition<J>> {
     pub(super) spare: Option<Filling>,
 }
 
-impl<J: Job, C: Combine<J>, P: Partition<J>> Hand<'_, J, C, P> {
+impl<J: Job, C: Combine<J>, P: Partition<J>> SlotThread<'_, J, C, P> {
     /// Carries out orders until the channel closes.
     pub(super) fn work(mut self, orders: &Receiver<Order>, reports: &Sender<Report>) {
         for order in orders {

@@ -39,11 +39,11 @@ impl Group {
         tokio::select! {
             biased;
             () = ended => {}
-            () = self.stand_once_gone(believed) => {}
+            () = self.stand_once_ended(believed) => {}
         }
     }
 
-    async fn stand_once_gone(&self, believed: Duration) {
+    async fn stand_once_ended(&self, believed: Duration) {
         let mut heard = self.heard();
         loop {
             match timeout(SUSPECTED_AFTER, heard.changed()).await {

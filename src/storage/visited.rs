@@ -22,7 +22,7 @@ pub(super) enum First {
 
 /// Everything that the inputs of a group have reached so far.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct Visited {
     files: HashSet<Id>,
     /// For each folder, its first path and how many files it has added.
     folders: HashMap<Id, (PathBuf, u64)>,
@@ -34,7 +34,7 @@ pub(super) struct Seen {
     pub(super) repeats: Vec<(PathBuf, First)>,
 }
 
-impl Seen {
+impl Visited {
     /// Notes a file; false if it was seen before.
     pub(super) fn add_file(&mut self, path: &Path, facts: &Metadata) -> bool {
         let id = id(facts);

@@ -24,7 +24,7 @@ const COMMIT_PAUSE_MS_MAX: u64 = 10_000;
 
 /// State of this master only.
 #[derive(Debug, Default)]
-pub(super) struct Desk {
+pub(super) struct Volatile {
     sessions: BTreeMap<WorkerId, Session>,
     /// When lost workers last polled, for display.
     left_ms: BTreeMap<WorkerId, u64>,
@@ -149,9 +149,9 @@ impl Session {
     }
 }
 
-impl Desk {
+impl Volatile {
     /// Begins to lead. All workers get a new lease in which to poll, and running attempts continue. The old contents
-    /// of the desk are dropped, and waiting requests are woken.
+    /// are dropped, and waiting requests are woken.
     pub(super) fn take_over(&mut self, state: &State, now_ms: u64, lease_ms: u64) {
         self.wake_all();
         // Ticket numbers continue, so that an old poll is never mistaken for a new one.
@@ -441,23 +441,26 @@ mod tests {
     #[test]
     fn retried_commit_waits_once_and_is_never_withdrawn() {
         let commit = JobId(1).task(TaskKind::Commit, 0);
-        let mut desk = Desk::default();
-        assert!(desk.may_begin(commit.attempt(1), false, 1_000), "the first one waits for nothing");
+        let mut volatile = Volatile::default();
+        assert!(
+            volatile.may_begin(commit.attempt(1), false, 1_000),
+            "the first one waits for nothing"
+        );
         let again = commit.attempt(2);
-        let seen = [1_000, 1_100, 1_199, 1_200].map(|ms| desk.may_begin(again, false, ms));
+        let seen = [1_000, 1_100, 1_199, 1_200].map(|ms| volatile.may_begin(again, false, ms));
         assert_eq!(seen, [false, false, false, true]);
         // The worker already received it under an earlier leader.
-        let mut next = Desk::default();
+        let mut next = Volatile::default();
         assert!(next.may_begin(again, true, 5_000));
         assert!(next.may_begin(again, false, 5_000), "what was said before that comes late");
-        let mut next = Desk::default();
+        let mut next = Volatile::default();
         assert!(!next.may_begin(again, false, 5_000));
         assert!(next.may_begin(again, true, 5_001), "whatever else was said of it");
     }
 
     #[test]
     fn task_counts_once_beside_its_backup_or_winner() {
-        let mut desk = Desk::default();
+        let mut volatile = Volatile::default();
         let job = JobId(1);
         let said = [
             (TaskKind::Reduce, 0, 1, 0.5, 100),
@@ -470,9 +473,9 @@ mod tests {
         for (kind, index, number, progress, bytes) in said {
             let attempt = job.task(kind, index).attempt(number);
             let state = HeldState::Running { progress, bytes, fetched: 0, joined: 0, wants: 0 };
-            desk.note_running(&Held { attempt, state, pid: 0 }, false, 0);
+            volatile.note_running(&Held { attempt, state, pid: 0 }, false, 0);
         }
-        let under_way = |kind| desk.under_way(job, kind, |task| task.index == 4);
+        let under_way = |kind| volatile.under_way(job, kind, |task| task.index == 4);
         let reduces = UnderWay { tasks: 0.625, bytes: 150.0, known_bytes: 900, known: 2 };
         assert_eq!(under_way(TaskKind::Reduce), reduces);
         assert_eq!(under_way(TaskKind::Commit), UnderWay::default());

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::copies::Found;
-use super::views::no_job;
-use super::{Master, views};
+use super::status_lines::no_job;
+use super::{Master, status_lines};
 use crate::rpc::artifacts::Digest;
 use crate::rpc::jobs::{JobLine, JobStatus, TaskLine};
 use crate::rpc::refusal::Refusal;
@@ -166,7 +166,7 @@ impl Master {
         self.shared.leads()?;
         Ok(self.shared.proposer.read(|state| {
             let jobs = state.scheduler.jobs_before(before);
-            jobs.take(limit).map(|job| views::line(state, job)).collect()
+            jobs.take(limit).map(|job| status_lines::line(state, job)).collect()
         }))
     }
 
@@ -179,7 +179,7 @@ impl Master {
         self.shared.leads()?;
         Ok(self.shared.proposer.read(|state| {
             let jobs = state.scheduler.jobs_before(None).filter(|job| job.state().is_terminal());
-            jobs.take(limit).map(|job| views::line(state, job)).collect()
+            jobs.take(limit).map(|job| status_lines::line(state, job)).collect()
         }))
     }
 
@@ -191,8 +191,8 @@ impl Master {
     pub fn task_lines(&self, ids: &[TaskId]) -> Result<Vec<TaskLine>, Refusal> {
         self.shared.leads()?;
         Ok(self.shared.proposer.read(|state| {
-            let desk = self.shared.desk();
-            ids.iter().filter_map(|&id| views::task(state, &desk, id)).collect()
+            let volatile = self.shared.volatile();
+            ids.iter().filter_map(|&id| status_lines::task(state, &volatile, id)).collect()
         }))
     }
 
@@ -205,8 +205,8 @@ impl Master {
         self.shared.leads()?;
         Ok(self.shared.proposer.read(|state| {
             let live = || state.scheduler.jobs().filter(|job| !job.state().is_terminal());
-            let desk = self.shared.desk();
-            let status = |job: &Job| views::status(state, &desk, job.id());
+            let volatile = self.shared.volatile();
+            let status = |job: &Job| status_lines::status(state, &volatile, job.id());
             (live().take(limit).filter_map(status).collect(), live().count())
         }))
     }
