@@ -5,7 +5,7 @@ use std::sync::Arc;
 use openraft::storage::RaftStateMachine;
 use openraft::{AnyError, EntryPayload, OptionalSend, RaftSnapshotBuilder, StorageIOError};
 
-use super::digest::{Digests, Seen};
+use super::digest::{DigestAt, Digests};
 use super::entry::{
     Body, Entry, Kind, LogId, Membership, Reply, Snapshot, SnapshotMeta, StorageError,
 };
@@ -78,7 +78,7 @@ impl<M: Machine> Applier<M> {
         match entry.payload {
             EntryPayload::Blank => self.evidence.apply(log_id, None),
             EntryPayload::Normal(entry) => {
-                self.compare(entry.seen).map_err(|fatal| failed(&fatal))?;
+                self.compare(entry.last_applied).map_err(|fatal| failed(&fatal))?;
                 self.evidence.apply(log_id, Some(&entry));
                 command = entry.body;
             }
@@ -99,9 +99,9 @@ impl<M: Machine> Applier<M> {
     }
 
     /// Ends a node whose state differs from the leader's after the same entries.
-    fn compare(&self, theirs: Seen) -> Result<(), Fatal> {
+    fn compare(&self, theirs: DigestAt) -> Result<(), Fatal> {
         let Some(ours) = self.digests.differs(theirs) else { return Ok(()) };
-        let Seen { index, digest } = theirs;
+        let DigestAt { index, digest } = theirs;
         let fatal = Fatal {
             message: format!(
                 "the state of this master differs from the leader's: after entry {index} its \

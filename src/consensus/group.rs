@@ -127,7 +127,7 @@ impl Group {
         self.inner.heard.send_replace(());
     }
 
-    pub(super) fn heard(&self) -> watch::Receiver<()> {
+    pub(super) fn leader_messages(&self) -> watch::Receiver<()> {
         self.inner.heard.subscribe()
     }
 

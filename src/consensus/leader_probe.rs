@@ -44,7 +44,7 @@ impl Group {
     }
 
     async fn stand_once_ended(&self, believed: Duration) {
-        let mut heard = self.heard();
+        let mut heard = self.leader_messages();
         loop {
             match timeout(SUSPECTED_AFTER, heard.changed()).await {
                 Ok(Ok(())) => continue,

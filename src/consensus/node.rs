@@ -179,7 +179,7 @@ impl Node {
             return Err(self.group.follows());
         }
         let notes = self.evidence.notes(&self.raft);
-        let command = Command { body: command, seen: self.digests.last(), notes };
+        let command = Command { body: command, last_applied: self.digests.last(), notes };
         crash_point!("l02");
         let written = self.raft.client_write(command);
         let within = if self.group.is_alone() { Duration::MAX } else { AGREE_WITHIN };

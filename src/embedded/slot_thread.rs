@@ -115,8 +115,8 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> SlotThread<'_, J, C, P> {
             // The receiver is gone once the run has ended.
             let attempt = order.attempt();
             let done = task::in_attempt(attempt, || task::guard(|| Ok(self.carry_out(order))));
-            let report = done.unwrap_or_else(|trouble| {
-                let failure = trouble.into_failure();
+            let report = done.unwrap_or_else(|attempt_error| {
+                let failure = attempt_error.into_failure();
                 match attempt {
                     Some(attempt) => Report::Failed { attempt, failure },
                     None => Report::Sealed(Err(failure)),

@@ -14,8 +14,8 @@ use crate::spec::{
 };
 use crate::storage::{SharedStaging, StagingOptions};
 use crate::task::{
-    self, BadRecords, Env, MapDone, MapsDone, More, PartDone, Plan, PlanFile, SpillTo, Trouble,
-    Winners, folder_name,
+    self, AttemptError, BadRecords, Env, MapDone, MapsDone, More, PartDone, Plan, PlanFile,
+    SpillTo, Winners, folder_name,
 };
 
 /// Never set: a worker stops an attempt by killing the process.
@@ -35,7 +35,7 @@ pub fn carry_out<J: Job>(
 ) -> Result<Done, Failure> {
     let attempt = Attempt { run, progress };
     let done = task::guard(|| Ok(attempt.run::<J>(more)));
-    let done = done.unwrap_or_else(|trouble| Err(trouble.into_failure()));
+    let done = done.unwrap_or_else(|attempt_error| Err(attempt_error.into_failure()));
     if done.is_err() && !matches!(run.work, Work::Commit { .. } | Work::Sweep) {
         attempt.discard();
     }
@@ -286,5 +286,5 @@ fn digest(parts: &[PartDone]) -> u64 {
 }
 
 fn failed(error: impl StdError + Send + Sync + 'static) -> Failure {
-    Trouble::Framework(Box::new(error)).into_failure()
+    AttemptError::Framework(Box::new(error)).into_failure()
 }

@@ -84,7 +84,7 @@ use volatile::Volatile;
 pub use crate::consensus::{Begin, Disk, Limits, OnFatal};
 pub use error::Error;
 pub use events::{Event, EventId, Happened, What};
-pub use page_data::{Held, JobFacts, Seen};
+pub use page_data::{Held, JobFacts, StartedTask};
 pub use queries::{Figures, Heard, JobsPage, Leader};
 pub use timers::TICK_MS;
 

@@ -13,7 +13,7 @@ use crate::spec::{AttemptId, Failure, JobId, JobOptions, TaskId, WorkerId};
 
 /// A task that was started at least once.
 #[derive(Debug, Clone, Copy)]
-pub struct Seen<'s> {
+pub struct StartedTask<'s> {
     /// Its id.
     pub id: TaskId,
     /// The task and its attempts.
@@ -70,12 +70,12 @@ impl Master {
     /// # Errors
     ///
     /// If the job does not exist, or this master does not lead.
-    pub fn look_at_tasks(
+    pub fn visit_tasks(
         &self,
         job: JobId,
         offset: u64,
         count: u32,
-        mut look: impl FnMut(Seen<'_>),
+        mut visit: impl FnMut(StartedTask<'_>),
     ) -> Result<u32, Refusal> {
         self.shared.leads()?;
         self.shared.proposer.read(|state| {
@@ -84,7 +84,7 @@ impl Master {
             for (id, task) in job.tasks_from(offset).take(count as usize) {
                 seen += 1;
                 if let Some(task) = task {
-                    look(Seen { id, task, is_led: job.leader(id).is_some() });
+                    visit(StartedTask { id, task, is_led: job.leader(id).is_some() });
                 }
             }
             Ok(seen)
@@ -96,16 +96,16 @@ impl Master {
     /// # Errors
     ///
     /// If the job does not exist, or this master does not lead.
-    pub fn look_at_task(
+    pub fn visit_task(
         &self,
         id: TaskId,
-        look: impl FnOnce(&Task, Option<u32>),
+        visit: impl FnOnce(&Task, Option<u32>),
     ) -> Result<(), Refusal> {
         self.shared.leads()?;
         self.shared.proposer.read(|state| {
             let job = state.scheduler.job(id.job).ok_or_else(|| no_job(id.job))?;
             if let Some(task) = job.task(id) {
-                look(task, job.leader(id));
+                visit(task, job.leader(id));
             }
             Ok(())
         })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::reports::decide;
-use super::volatile::Said;
+use super::volatile::PollState;
 use super::{Master, Shared, orders};
 use crate::crash::crash_point;
 use crate::rpc::refusal::Refusal;
@@ -69,13 +69,16 @@ impl Shared {
     ) -> Result<Orders, Refusal> {
         self.hold_plans(poll).await?;
         self.report(poll).await?;
-        let said = Said::of(poll);
+        let poll_state = PollState::of(poll);
         loop {
             let epoch = self.leads()?;
-            match self.step(poll, &said, (ticket, epoch))? {
+            match self.step(poll, &poll_state, (ticket, epoch))? {
                 Step::Answer(orders) => {
-                    crash_point!("l07", has_new(&orders, &said, |_| true));
-                    crash_point!("l10", has_new(&orders, &said, |kind| kind == TaskKind::Commit));
+                    crash_point!("l07", has_new(&orders, &poll_state, |_| true));
+                    crash_point!(
+                        "l10",
+                        has_new(&orders, &poll_state, |kind| kind == TaskKind::Commit)
+                    );
                     return Ok(orders);
                 }
                 Step::Wait => {
@@ -88,21 +91,28 @@ impl Shared {
     }
 
     /// Decides whether to answer a poll now, and how.
-    fn step(&self, poll: &Poll, said: &Said, (ticket, epoch): (u64, u64)) -> Result<Step, Refusal> {
+    fn step(
+        &self,
+        poll: &Poll,
+        poll_state: &PollState,
+        (ticket, epoch): (u64, u64),
+    ) -> Result<Step, Refusal> {
         let now_ms = self.now_ms();
         self.proposer.read(|state| {
             let mut volatile = self.volatile();
-            let told = orders::told(state, &mut volatile, poll, now_ms);
-            let told = told.ok_or_else(|| unregistered(poll.worker))?;
-            let differs = orders::differs(&volatile, said, &told);
+            let answer = orders::answer(state, &mut volatile, poll, now_ms);
+            let answer = answer.ok_or_else(|| unregistered(poll.worker))?;
+            let differs = orders::differs(&volatile, poll_state, &answer);
             let Some(session) = volatile.session_mut(poll.worker) else {
                 return Err(unregistered(poll.worker));
             };
             if session.ticket() != ticket {
-                return Ok(Step::Answer(orders::full(state, epoch, poll, &told)));
+                return Ok(Step::Answer(orders::full(state, epoch, poll, &answer)));
             }
-            let is_repeated =
-                session.last.as_ref().is_some_and(|last| (&last.0, &last.1) == (said, &told));
+            let is_repeated = session
+                .last
+                .as_ref()
+                .is_some_and(|last| (&last.0, &last.1) == (poll_state, &answer));
             let wait_ms = match differs {
                 true if is_repeated => REPEAT_MS.min(self.lease_ms / 3),
                 true => 0,
@@ -115,9 +125,9 @@ impl Shared {
                 return Ok(Step::Wait);
             }
             session.answer_at_ms = None;
-            session.holds.extend(&told.attempts);
-            let orders = orders::full(state, epoch, poll, &told);
-            session.last = Some((said.clone(), told));
+            session.holds.extend(&answer.attempts);
+            let orders = orders::full(state, epoch, poll, &answer);
+            session.last = Some((poll_state.clone(), answer));
             Ok(Step::Answer(orders))
         })
     }
@@ -125,8 +135,9 @@ impl Shared {
     fn orders_now(&self, poll: &Poll) -> Result<Orders, Refusal> {
         let epoch = self.leads()?;
         self.proposer.read(|state| {
-            let told = orders::told(state, &mut self.volatile(), poll, self.now_ms());
-            told.map(|told| orders::full(state, epoch, poll, &told))
+            let answer = orders::answer(state, &mut self.volatile(), poll, self.now_ms());
+            answer
+                .map(|answer| orders::full(state, epoch, poll, &answer))
                 .ok_or_else(|| unregistered(poll.worker))
         })
     }
@@ -174,9 +185,9 @@ impl Shared {
 
 /// Whether the answer contains an attempt of this kind that is new to the worker.
 #[cfg(feature = "crash-points")]
-fn has_new(orders: &Orders, said: &Said, is_so: impl Fn(TaskKind) -> bool) -> bool {
+fn has_new(orders: &Orders, poll_state: &PollState, is_so: impl Fn(TaskKind) -> bool) -> bool {
     let mut new = orders.attempts.iter().map(|order| order.attempt);
-    new.any(|attempt| is_so(attempt.task.kind) && !said.held.contains_key(&attempt))
+    new.any(|attempt| is_so(attempt.task.kind) && !poll_state.held.contains_key(&attempt))
 }
 
 fn unregistered(worker: WorkerId) -> Refusal {

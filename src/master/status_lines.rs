@@ -66,7 +66,7 @@ pub(super) fn status(state: &State, volatile: &Volatile, id: JobId) -> Option<Jo
         maps,
         reduces,
         output: output.map(ToString::to_string).unwrap_or_default(),
-        error: blame.map(told),
+        error: blame.map(blame_text),
         failure: blame.map(|blame| (blame.attempt, blame.failure.clone())),
         submitted: rfc3339(job.submitted_ms()),
         finished: job.finished_ms().map(rfc3339),
@@ -101,8 +101,8 @@ pub(super) fn workers(
     let excluded = |id, exclusion: Exclusion| {
         let left_ms = volatile.observed.excluded_for_ms(id, exclusion, now_ms);
         ExclusionLine {
-            trouble: exclusion.trouble.to_string(),
-            reason: exclusion.trouble.reason().to_string(),
+            trouble: exclusion.fault.to_string(),
+            reason: exclusion.fault.reason().to_string(),
             until: rfc3339(wall_ms.saturating_add(left_ms)),
         }
     };
@@ -189,7 +189,7 @@ fn first_line(Blame { attempt, failure }: &Blame) -> String {
 }
 
 /// All known details of a failure, as lines for people.
-fn told(blame: &Blame) -> String {
+fn blame_text(blame: &Blame) -> String {
     let mut lines = vec![first_line(blame)];
     lines.extend(escape_hint(&blame.failure.message).map(|hint| format!("hint: {hint}")));
     if let Some(record) = &blame.failure.record {

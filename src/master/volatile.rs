@@ -40,7 +40,7 @@ pub(super) struct Volatile {
     pub(super) sweeps: Sweeps,
     pub(super) observed: Observed,
     /// The last status returned for each job, with its version.
-    told: BTreeMap<JobId, JobStatus>,
+    last_statuses: BTreeMap<JobId, JobStatus>,
     tickets: u64,
     /// Whether the last request to a majority of the masters failed.
     pub(super) is_cut_off: bool,
@@ -71,19 +71,19 @@ pub(super) struct Session {
     /// Memory and disk of the worker's machine, from its newest poll.
     pub(super) room: Room,
     /// The last poll that was answered, and the answer.
-    pub(super) last: Option<(Said, Told)>,
+    pub(super) last: Option<(PollState, Answer)>,
 }
 
 /// The part of a poll that affects the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Said {
-    pub(super) held: BTreeMap<AttemptId, How>,
+pub(super) struct PollState {
+    pub(super) held: BTreeMap<AttemptId, HeldAs>,
     pub(super) jobs: BTreeSet<JobId>,
 }
 
 /// The state of an attempt that a worker holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum How {
+pub(super) enum HeldAs {
     Running {
         /// Maps that have joined the attempt, as far as the worker knows.
         joined: u32,
@@ -95,7 +95,7 @@ pub(super) enum How {
 
 /// An answer, without the details of each assignment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct Answer {
     pub(super) attempts: BTreeSet<AttemptId>,
     /// How many maps have joined each attempt that has joined maps.
     pub(super) joined: BTreeMap<AttemptId, u32>,
@@ -128,11 +128,11 @@ pub(super) struct UnderWay {
     pub(super) known: u32,
 }
 
-impl Said {
+impl PollState {
     pub(super) fn of(poll: &Poll) -> Self {
         let how = |held: &Held| match held.state {
-            HeldState::Running { joined, wants, .. } => How::Running { joined, wants },
-            _ => How::Ended,
+            HeldState::Running { joined, wants, .. } => HeldAs::Running { joined, wants },
+            _ => HeldAs::Ended,
         };
         let held = poll.held.iter().map(|held| (held.attempt, how(held))).collect();
         Self { held, jobs: poll.jobs.iter().copied().collect() }
@@ -407,19 +407,19 @@ impl Volatile {
     }
 
     pub(super) fn forget(&mut self, job: JobId) {
-        self.told.remove(&job);
+        self.last_statuses.remove(&job);
         self.sweeps.remove(job);
         self.pids.retain(|attempt, _| attempt.task.job != job);
     }
 
     /// Gives a job's status its version, which increases if the status differs from the last one returned.
     pub(super) fn versioned(&mut self, mut status: JobStatus) -> JobStatus {
-        let last = self.told.get(&status.id);
+        let last = self.last_statuses.get(&status.id);
         status.version = last.map_or(1, |last| last.version);
         if last.is_some_and(|last| *last != status) {
             status.version += 1;
         }
-        self.told.insert(status.id, status.clone());
+        self.last_statuses.insert(status.id, status.clone());
         status
     }
 }
@@ -462,7 +462,7 @@ mod tests {
     fn task_counts_once_beside_its_backup_or_winner() {
         let mut volatile = Volatile::default();
         let job = JobId(1);
-        let said = [
+        let poll_state = [
             (TaskKind::Reduce, 0, 1, 0.5, 100),
             (TaskKind::Reduce, 0, 2, 0.25, 100),
             (TaskKind::Reduce, 3, 1, 0.125, 800),
@@ -470,7 +470,7 @@ mod tests {
             (TaskKind::Reduce, 5, 1, 0.0, 0),
             (TaskKind::Map, 0, 1, 1.0, 7),
         ];
-        for (kind, index, number, progress, bytes) in said {
+        for (kind, index, number, progress, bytes) in poll_state {
             let attempt = job.task(kind, index).attempt(number);
             let state = HeldState::Running { progress, bytes, fetched: 0, joined: 0, wants: 0 };
             volatile.note_running(&Held { attempt, state, pid: 0 }, false, 0);

@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::error::{Held, shown};
+use super::error::{Held, display_path};
 use super::marks::{MANIFEST_NAME, SUCCESS_NAME};
 use crate::spec::Manifest;
 
@@ -66,8 +66,8 @@ fn changed(entry: &fs::DirEntry, path: &Path, bytes: u64) -> io::Result<Option<S
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
         facts => facts?.len(),
     };
-    let shown = || format!("{} (changed from {bytes} to {now} bytes)", shown(path));
-    Ok((now != bytes).then(shown))
+    let change = || format!("{} (changed from {bytes} to {now} bytes)", display_path(path));
+    Ok((now != bytes).then(change))
 }
 
 /// Removes the files of the output that `manifest` lists, and nothing else. `_SUCCESS` goes first, so that a partly
@@ -96,7 +96,7 @@ fn subfolders(manifest: &Manifest) -> BTreeSet<&str> {
 }
 
 fn display_name(path: &Path, is_folder: bool) -> String {
-    shown(path) + if is_folder { "/" } else { "" }
+    display_path(path) + if is_folder { "/" } else { "" }
 }
 
 #[cfg(test)]

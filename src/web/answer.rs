@@ -29,7 +29,7 @@ pub(super) struct Fault {
 
 /// A fault as it is sent to a client.
 #[derive(Debug, Deserialize)]
-pub(super) struct Told {
+pub(super) struct FaultBody {
     pub(super) cause: String,
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::artifacts::put;
 use super::error::{disk_failure, task_failure};
-use super::executor::{Executor, Told, Unwell};
+use super::executor::{Executor, ExecutorEvent, Unwell};
 use super::fetch::{Fetched, Unfetched, fetch_all};
 use super::held_attempts::Start;
 use super::slots::Slot;
@@ -222,11 +222,11 @@ async fn converse<T: Transport, L: Launcher>(
     }
     let silence_max = (order.timeout_ms > 0).then(|| Duration::from_millis(order.timeout_ms));
     let told = |told| match told {
-        Told::Begun(pid) => worker.held_attempts.started(order.attempt, pid),
-        Told::Progress { share, bytes } => {
+        ExecutorEvent::Begun(pid) => worker.held_attempts.started(order.attempt, pid),
+        ExecutorEvent::Progress { share, bytes } => {
             worker.held_attempts.progressed(order.attempt, share, bytes)
         }
-        Told::Wants(maps) => worker.held_attempts.wanted(order.attempt, maps),
+        ExecutorEvent::Wants(maps) => worker.held_attempts.wanted(order.attempt, maps),
     };
     executor.run(run, silence_max, more, told).await
 }
@@ -296,7 +296,7 @@ fn inside<'a>(scratch: &Path, path: &'a Path) -> Result<&'a Path, Failure> {
     }
     let message = format!(
         "the executor named a file that is not in its scratch folder: {}",
-        super::error::shown(path)
+        super::error::display_path(path)
     );
     Err(Failure::new(Cause::Exit, message))
 }

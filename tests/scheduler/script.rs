@@ -345,7 +345,7 @@ fn workers(scheduler: &Scheduler) -> Result<String> {
     for worker in scheduler.workers() {
         write!(shown, "{} {}", worker.id, worker.state)?;
         if let Some(exclusion) = worker.exclusion {
-            write!(shown, " {}", exclusion.trouble)?;
+            write!(shown, " {}", exclusion.fault)?;
         }
         writeln!(shown, ", {} of {} slots", worker.running, worker.slots)?;
     }

@@ -235,7 +235,7 @@ async fn submitted(link: &Link, submission: &Submission) -> Result<JobId, String
 /// Runs an observer that lists all jobs from time to time, and compares the answers with earlier ones.
 pub(crate) async fn auditor(link: Link, history: History) -> Result<(), String> {
     loop {
-        let told = history.told();
+        let told = history.acknowledged();
         if let Ok(lines) = link.list().await {
             told.check(&lines)?;
             lines.iter().for_each(|line| history.ended(line.id, line.state));

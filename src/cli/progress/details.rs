@@ -145,7 +145,7 @@ impl Details {
         let phase = Phase::of(status.state)?;
         let of_phase = |longest: &&Longest| longest.attempt.task.kind.to_string() == phase.name();
         if let Some(longest) = self.longest.as_ref().filter(of_phase) {
-            return Some(longest.told(wall_ms));
+            return Some(longest.describe(wall_ms));
         }
         let is_at_rest = phase.tally(status).is_none_or(|tally| tally.running == 0);
         let reason = escape(status.reason.as_bytes(), TEXT_CHARS_MAX);
@@ -162,7 +162,7 @@ impl Details {
 }
 
 impl Longest {
-    fn told(&self, wall_ms: u64) -> String {
+    fn describe(&self, wall_ms: u64) -> String {
         let Self { attempt, worker, started, backup } = self;
         let mut told = format!("waits for {attempt} on {worker}");
         // Another machine's clock may be ahead.

@@ -100,7 +100,7 @@ impl Replay {
                 let recipe = master.recipe(self.which).await.map_err(Refused::from);
                 let recipe = recipe.map_err(with_hint)?;
                 let needs = Needs::fetch(&master, recipe, folder.path(), self.make_maps).await?;
-                say(&needs.told());
+                say(&needs.describe());
                 on_its_own_thread(needs, limit, Arc::clone(&group)).await
             };
             tokio::select! {

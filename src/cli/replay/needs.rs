@@ -103,7 +103,7 @@ impl Needs {
     }
 
     /// Describes the attempt in one line, before it runs.
-    pub(super) fn told(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         let attempt = self.recipe.attempt;
         let what = match attempt.task.kind {
             TaskKind::Map => match self.recipe.joined.len() {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::scheduler::budget::Ledger;
-use crate::scheduler::{Blame, Effect, End, LOST_OUTPUTS_MAX, Rejection, Scheduler, Trouble};
+use crate::scheduler::{Blame, Effect, End, LOST_OUTPUTS_MAX, Rejection, Scheduler, WorkerFault};
 use crate::spec::{AttemptId, Cause, Failure, TaskId, TaskKind, WorkerId};
 
 /// Proposed by the master when a reduce's worker has reported that it could not read a map output, or the worker that
@@ -52,7 +52,7 @@ impl LoseOutput {
 
         scheduler.slots.drop_output(worker, attempt.task);
         scheduler.slots.doubt(worker, reader.filter(|&reader| reader != worker));
-        scheduler.slots.note_trouble(worker, Trouble::Disk, id);
+        scheduler.slots.note_fault(worker, WorkerFault::Disk, id);
         let job = scheduler.job_mut(id)?;
         job.lose_output(attempt.task.index);
         if job.spend(attempt.task, Ledger::Output) {

@@ -205,7 +205,7 @@ async fn sorted(
 ) -> Result<Vec<TaskId>, Refusal> {
     let (mut ranked, mut offset) = (Vec::new(), 0);
     loop {
-        let seen = master.look_at_tasks(job, offset, TASKS_AT_ONCE, |seen| {
+        let seen = master.visit_tasks(job, offset, TASKS_AT_ONCE, |seen| {
             ranked.push((Reverse(sort.value(seen.task, now_ms)), ranked.len(), seen.id));
         })?;
         offset += u64::from(seen);

@@ -8,12 +8,12 @@ use gristmill::spec::{JobId, JobState};
 
 /// Everything that clients were told so far.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Told {
+pub(crate) struct Acknowledged {
     /// The accepted jobs, each with its final state once a client was told of it.
     jobs: BTreeMap<JobId, Option<JobState>>,
 }
 
-impl Told {
+impl Acknowledged {
     pub(crate) fn accept(&mut self, job: JobId) {
         self.jobs.entry(job).or_default();
     }
