@@ -17,8 +17,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use gristmill::client::{DESCRIBE_WITHIN, Described, Submission, describe, follow, submit};
+use gristmill::model::JobState;
 use gristmill::rpc::client::{Master, Options};
-use gristmill::spec::JobState;
 
 type Result = std::result::Result<(), Box<dyn Error>>;
 

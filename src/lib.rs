@@ -23,6 +23,7 @@ pub mod job;
 pub mod launch;
 #[cfg(feature = "cluster")]
 pub mod master;
+pub mod model;
 #[cfg(feature = "cluster")]
 pub mod offload;
 pub mod prelude;
@@ -32,7 +33,6 @@ pub mod record;
 pub mod rpc;
 pub mod scheduler;
 pub mod shuffle;
-pub mod spec;
 pub mod storage;
 pub mod task;
 pub mod testing;

@@ -32,8 +32,8 @@ use super::tables::{LOG_FILE, Tables, VOTE};
 use super::writer::Writer;
 use super::{Disk, Error, Fatal, Group, Leadership, Machine, OnFatal, ProposeError, Unreadable};
 use crate::crash::crash_point;
+use crate::model::{TEXT_CHARS_MAX, escape};
 use crate::rpc::client;
-use crate::spec::{TEXT_CHARS_MAX, escape};
 
 /// Milliseconds between a leader's heartbeats, and the time limit of each answer.
 const HEARTBEAT_MS: u64 = 100;

@@ -10,14 +10,14 @@ use super::slot_thread::{Order, Report, Shared, SlotThread};
 use super::{Error, Options, Phase, Prepared, Progress};
 use crate::clock::{Clock, rfc3339};
 use crate::job::{Combine, Job, Partition};
+use crate::model::{
+    AttemptId, Cause, Counters, Failure, FileRange, JobId, JobOptions, JobSpec, JobState, Manifest,
+    TaskKind, Volume, WorkerId,
+};
 use crate::scheduler::{
     Cancel, Command, Complete, Effect, Fail, PlanDone, RegisterWorker, Scheduler, Submit,
 };
 use crate::shuffle::{CollectStats, block_bytes};
-use crate::spec::{
-    AttemptId, Cause, Counters, Failure, FileRange, JobId, JobOptions, JobSpec, JobState, Manifest,
-    TaskKind, Volume, WorkerId,
-};
 use crate::task::{self, BadRecords, Env, JobFold, PartDone};
 
 /// How a run ended.

@@ -5,11 +5,11 @@ use std::sync::mpsc::{Receiver, Sender};
 
 use super::outputs::Outputs;
 use crate::job::{Combine, Job, Partition};
-use crate::record::block::Codec;
-use crate::shuffle::{Filling, MergeLimits, ReadProgress, SpillHeader, SpillPlace};
-use crate::spec::{
+use crate::model::{
     AttemptId, Cause, Counters, Failure, FileRange, Manifest, Nonce, TaskKind, WorkerId,
 };
+use crate::record::block::Codec;
+use crate::shuffle::{Filling, MergeLimits, ReadProgress, SpillHeader, SpillPlace};
 use crate::storage::{Scratch, Staging};
 use crate::task::{self, Env, JobCollector, JobFold, JobPartitioner, PartDone, Plan};
 

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::frame::{Done, Run, Work};
 use crate::job::{Job, Partition};
+use crate::model::{
+    AttemptId, Cause, Counters, Failure, FileRange, SegmentRef, Split, TaskId, Usage, Volume,
+};
 use crate::record::block::Codec;
 use crate::record::hash;
 use crate::shuffle::ReadProgress;
-use crate::spec::{
-    AttemptId, Cause, Counters, Failure, FileRange, SegmentRef, Split, TaskId, Usage, Volume,
-};
 use crate::storage::{SharedStaging, StagingOptions};
 use crate::task::{
     self, AttemptError, BadRecords, Env, MapDone, MapsDone, More, PartDone, Plan, PlanFile,
@@ -185,7 +185,7 @@ impl Attempt<'_> {
     }
 
     fn out(&self) -> Result<&Path, Failure> {
-        let out = self.run.spec.output.as_ref().map(crate::spec::Location::path);
+        let out = self.run.spec.output.as_ref().map(crate::model::Location::path);
         let missing = "the job's spec names no output folder, which a cluster needs\nhint: name \
                        one with --output DIR";
         out.ok_or_else(|| Failure::new(Cause::UserError, missing))

@@ -37,8 +37,8 @@ use crate::clock::Clock;
 use crate::crash::crash_point;
 use crate::frame::{self, Connection, Done, FromExecutor, Run, ToExecutor};
 use crate::job::Job;
+use crate::model::Failure;
 use crate::shuffle::ReadProgress;
-use crate::spec::Failure;
 
 /// How long the worker may take to send its hello.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);

@@ -9,7 +9,7 @@ use super::flags::Form;
 use super::message::count;
 use crate::embedded::{Outcome, Phase, Prepared, Progress};
 use crate::job::By;
-use crate::spec::{Counters, InputNotes, JobSpec, JobState, Repeat, manifest, size};
+use crate::model::{Counters, InputNotes, JobSpec, JobState, Repeat, manifest, size};
 use crate::task::{GROUP, MAP_INPUT_RECORDS, MAP_OUTPUT_BYTES, MAP_OUTPUT_RECORDS, PartDone};
 
 /// Facts about a run. Times are in seconds. Keys may be added, but are never renamed.

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use super::reports::decide;
 use super::status_lines::no_job;
 use super::{Master, Shared, recipes, status_lines, why};
+use crate::model::{JobId, JobState, WorkerId};
 use crate::rpc::jobs::{JobLine, JobStatus, Jobs, Submit, TaskLine, TasksRequest, WorkerLine};
 use crate::rpc::recipe::{Recipe, RecipeRequest};
 use crate::rpc::refusal::Refusal;
 use crate::rpc::why::Why;
 use crate::scheduler::{Cancel, Drain, Rejection};
-use crate::spec::{JobId, JobState, WorkerId};
 
 /// How long a request for a status waits for a change, in milliseconds.
 const STATUS_WAIT_MS: u64 = 1_000;

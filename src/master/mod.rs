@@ -70,10 +70,10 @@ use tokio::sync::{Notify, watch};
 use crate::clock::Clock;
 use crate::consensus::{self, Group, Node, ProposeError};
 use crate::crash::crash_point;
+use crate::model::{AttemptId, MasterId, Nonce, WorkerId};
 use crate::rpc::client;
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::{Command, Effect, Rejection};
-use crate::spec::{AttemptId, MasterId, Nonce, WorkerId};
 
 use artifacts::Store;
 use copies::Copies;
@@ -367,7 +367,7 @@ impl Master {
 #[cfg(feature = "crash-points")]
 fn has_cancelled(applied: &Result<Vec<Applied>, Refusal>) -> bool {
     let mut effects = applied.iter().flatten().flatten().flatten();
-    let end = crate::spec::JobState::Cancelled;
+    let end = crate::model::JobState::Cancelled;
     effects.any(|effect| matches!(effect, Effect::JobEnded { state, .. } if *state == end))
 }
 

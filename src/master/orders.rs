@@ -6,10 +6,10 @@ use super::state::State;
 use super::sweeps::is_sweep;
 use super::volatile::{Answer, HeldAs, PollState, Volatile};
 use crate::clock::rfc3339;
+use crate::model::{AttemptId, JobId, TaskKind, WorkerState};
 use crate::rpc::artifacts::Digest;
 use crate::rpc::workers::{Order, Orders, Poll, Work};
 use crate::scheduler::Job;
-use crate::spec::{AttemptId, JobId, TaskKind, WorkerState};
 
 /// The answer to a poll, without details; `None` if the worker must register.
 pub(super) fn answer(

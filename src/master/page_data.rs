@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use super::copies::Found;
 use super::status_lines::no_job;
 use super::{Master, status_lines};
+use crate::model::{AttemptId, Failure, JobId, JobOptions, TaskId, WorkerId};
 use crate::rpc::artifacts::Digest;
 use crate::rpc::jobs::{JobLine, JobStatus, TaskLine};
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::{Failed, Job, Sizes, Task};
-use crate::spec::{AttemptId, Failure, JobId, JobOptions, TaskId, WorkerId};
 
 /// A task that was started at least once.
 #[derive(Debug, Clone, Copy)]

@@ -8,12 +8,12 @@ use super::reports::decide;
 use super::volatile::PollState;
 use super::{Master, Shared, orders};
 use crate::crash::crash_point;
+use crate::model::{TaskKind, WorkerId};
 use crate::rpc::refusal::Refusal;
 use crate::rpc::workers::{
     CHANGES_MAX, Leave, Locate, Located, LocatedMap, Orders, Poll, Register, Registered, Workers,
 };
 use crate::scheduler::{self, Cursor};
-use crate::spec::{TaskKind, WorkerId};
 
 /// How long the same answer to the same poll is held back, in milliseconds. Either the worker has received it and is
 /// about to act on it, or the answer was lost.

@@ -10,10 +10,10 @@ use super::events::{Event, EventId, Happened, What};
 use super::status_lines::no_job;
 use super::{Master, status_lines};
 use crate::consensus::Leadership;
+use crate::model::{JobId, JobState, TaskId, TaskKind, WorkerState};
 use crate::rpc::jobs::{JobLine, TaskLine};
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::Progress;
-use crate::spec::{JobId, JobState, TaskId, TaskKind, WorkerState};
 
 /// A request for a page of jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,10 +2,10 @@
 
 use super::state::State;
 use super::status_lines::no_job;
+use crate::model::{TaskId, TaskKind};
 use crate::rpc::recipe::{Recipe, RecipeRequest};
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::Job;
-use crate::spec::{TaskId, TaskKind};
 
 pub(super) fn recipe(state: &State, request: RecipeRequest) -> Result<Recipe, Refusal> {
     let RecipeRequest { task, number } = request;

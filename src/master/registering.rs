@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::Shared;
 use super::reports::decide;
 use super::state::{Change, State, WorkerRecord};
+use crate::model::{Nonce, WorkerId};
 use crate::rpc::refusal::Refusal;
 use crate::rpc::workers::{HeldOutput, Register, Registered};
 use crate::scheduler::{self, RegisterWorker, RestoreOutputs};
-use crate::spec::{Nonce, WorkerId};
 
 /// Map outputs in one command, about 30 bytes each.
 const OUTPUTS_AT_ONCE: usize = 10_000;

@@ -7,10 +7,10 @@ use super::state::{Change, State};
 use super::sweeps::is_sweep;
 use super::{Shared, volatile::Volatile};
 use crate::crash::crash_point;
+use crate::model::{AttemptId, Cause, Failure, TaskKind, Volume, WorkerId, WorkerState};
 use crate::rpc::refusal::Refusal;
 use crate::rpc::workers::{Done, Held, HeldState, LostOutput, Poll};
 use crate::scheduler::{Command, Complete, Drain, Fail, Join, LoseOutput, PlanDone, Rejection};
-use crate::spec::{AttemptId, Cause, Failure, TaskKind, Volume, WorkerId, WorkerState};
 
 impl Shared {
     /// Applies everything that a poll reports. A repeated or late poll proposes nothing: attempts that no longer run

@@ -3,15 +3,15 @@
 use super::state::{State, WorkerRecord};
 use super::volatile::{UnderWay, Volatile};
 use crate::clock::{rfc3339, rfc3339_ms};
+use crate::model::{
+    JobId, JobState, TEXT_CHARS_MAX, TaskId, TaskKind, TaskState, WorkerId, WorkerState, escape,
+    escape_hint, escape_what,
+};
 use crate::rpc::jobs::{
     AttemptLine, ExclusionLine, JobLine, JobStatus, Tally, TaskLine, TasksRequest, WorkerLine,
 };
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::{Blame, Exclusion, Job, Progress, Task};
-use crate::spec::{
-    JobId, JobState, TEXT_CHARS_MAX, TaskId, TaskKind, TaskState, WorkerId, WorkerState, escape,
-    escape_hint, escape_what,
-};
 
 /// Highest progress that is shown before the output is published.
 const PROGRESS_BEFORE_END: f64 = 0.99;

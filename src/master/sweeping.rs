@@ -3,7 +3,7 @@
 use super::state::State;
 use super::sweeps::is_sweep;
 use super::volatile::Volatile;
-use crate::spec::{JobId, WorkerId, WorkerState};
+use crate::model::{JobId, WorkerId, WorkerState};
 
 impl Volatile {
     /// Assigns sweeps without a worker to the least busy workers.

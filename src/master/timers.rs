@@ -6,8 +6,8 @@ use super::reports::decide;
 use super::state::Change;
 
 use super::{Master, Shared};
+use crate::model::{JobId, WorkerId, WorkerState};
 use crate::scheduler::{Command, LoseWorker, watch};
-use crate::spec::{JobId, WorkerId, WorkerState};
 
 /// Time between two ticks, in milliseconds.
 pub const TICK_MS: u64 = 100;

@@ -7,10 +7,10 @@ use tokio::sync::Notify;
 
 use super::state::State;
 use super::sweeps::Sweeps;
+use crate::model::{AttemptId, JobId, JobState, Room, TaskId, TaskKind, WorkerId};
 use crate::rpc::jobs::JobStatus;
 use crate::rpc::workers::{Held, HeldState, Poll};
 use crate::scheduler::{Effect, Observed, Sign};
-use crate::spec::{AttemptId, JobId, JobState, Room, TaskId, TaskKind, WorkerId};
 
 /// Lease of a worker whose connection was closed, in milliseconds.
 pub(super) const CLOSED_LEASE_MS: u64 = 250;

@@ -12,7 +12,7 @@ use super::artifacts::Digest;
 use super::recipe::{Recipe, RecipeRequest};
 use super::refusal::Refusal;
 use super::why::{BadRecord, Why};
-use crate::spec::{
+use crate::model::{
     AttemptId, AttemptState, Cause, Failure, JobId, JobSpec, JobState, Room, TaskId, TaskState,
     Usage, WorkerFacts, WorkerId, WorkerState,
 };

@@ -11,7 +11,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{Cause, JobId, WorkerId};
+use crate::model::{Cause, JobId, WorkerId};
 
 /// Jobs that must have had a failure on a worker, if the failure may be the fault of a job.
 const JOBS_MIN: usize = 2;

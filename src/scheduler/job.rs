@@ -20,7 +20,7 @@ use super::slots::Slots;
 use super::tally::Tally;
 use super::tasks::{Tasks, Win};
 use super::{Progress, Rejection, Submit, Task, Winner};
-use crate::spec::{
+use crate::model::{
     AttemptId, AttemptState, Cause, Counters, Failure, JobId, JobOptions, JobState, Location,
     Nonce, TaskId, TaskKind, Volume, WorkerId,
 };

@@ -62,7 +62,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{
+use crate::model::{
     AttemptId, AttemptState, Cause, Counters, Failure, JobId, TaskKind, Volume, WorkerId,
 };
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::exclusion::{Exclusion, WorkerFault, WorkerFaults};
-use crate::spec::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
+use crate::model::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
 
 /// All workers that are considered alive.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::error::{Held, display_path};
 use super::marks::{MANIFEST_NAME, SUCCESS_NAME};
-use crate::spec::Manifest;
+use crate::model::Manifest;
 
 /// Returns everything in `folder`, without descending into its folders.
 pub(super) fn all(folder: &Path) -> io::Result<Held> {
@@ -91,7 +91,7 @@ fn found(removed: io::Result<()>) -> io::Result<()> {
 
 /// The folders in the output folder that hold parts.
 fn subfolders(manifest: &Manifest) -> BTreeSet<&str> {
-    let split = |part: &'_ crate::spec::Part| part.name.find('/');
+    let split = |part: &'_ crate::model::Part| part.name.find('/');
     manifest.parts.iter().filter_map(|part| split(part).map(|at| &part.name[..at])).collect()
 }
 
@@ -105,7 +105,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-    use crate::spec::{Counters, Part};
+    use crate::model::{Counters, Part};
 
     fn manifest() -> Manifest {
         let part = |name: &str| Part { name: name.into(), bytes: 1, records: 1, crc32c: 0 };

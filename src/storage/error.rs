@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::errno::{hint, is_shortage};
 use super::space::{Lack, free_bytes};
 use super::url;
-use crate::spec::{About, TEXT_CHARS_MAX, escape, size};
+use crate::model::{About, TEXT_CHARS_MAX, escape, size};
 
 /// Error of listing, reading, writing or publishing files.
 #[derive(Debug, thiserror::Error)]

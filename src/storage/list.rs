@@ -14,8 +14,8 @@ use super::glob;
 use super::url;
 use super::visited::{First, Visited, id_of};
 use super::walk::{Found, Walk, is_absent, is_too_long};
-use crate::spec::input_notes::REPEATS_MAX;
-use crate::spec::{InputNotes, Location, Repeat};
+use crate::model::input_notes::REPEATS_MAX;
+use crate::model::{InputNotes, Location, Repeat};
 
 /// Maximum number of files that listing opens, so that an unreadable one is found before any work. Other files are
 /// checked when they are read: opening all of them would cost more than it saves.

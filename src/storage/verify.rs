@@ -12,7 +12,7 @@ use super::entry::is_hidden;
 use super::error::{display_path, shown_name};
 use super::marks::{self, MANIFEST_NAME, SUCCESS_NAME, success_line};
 use super::part::check_part_name;
-use crate::spec::{Manifest, Part};
+use crate::model::{Manifest, Part};
 
 /// Bytes per read: large enough that the checksum, not the system calls, takes most of the time.
 const READ_BYTES: usize = 1 << 20;

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::FileEntry;
-use crate::spec::input_notes::REPEATS_MAX;
+use crate::model::input_notes::REPEATS_MAX;
 
 /// A device and an inode on it: one file or folder, whatever its paths.
 pub(super) type Id = (u64, u64);

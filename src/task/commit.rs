@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 
 use super::failure::AttemptError;
 use super::run::PartDone;
-use crate::spec::{Cause, Counters, Failure, Manifest, Part, size};
+use crate::model::{Cause, Counters, Failure, Manifest, Part, size};
 use crate::storage::{MANIFEST_BYTES_MAX, Staging};
 
 /// Bytes copied at a time.

@@ -10,8 +10,8 @@ use std::sync::Once;
 
 use super::{ListError, PlanError};
 use crate::job::{Ended, Error, KeepsState, UserError};
+use crate::model::{About, Cause, Failure, split_hint};
 use crate::record::{SERDE_HINT, value};
-use crate::spec::{About, Cause, Failure, split_hint};
 use crate::storage::{self, Lack};
 use crate::{format, shuffle};
 
@@ -183,7 +183,7 @@ fn of_key(
     doing: &str,
     key: &[u8],
 ) -> Failure {
-    let key = crate::spec::escape(key, crate::spec::TEXT_CHARS_MAX);
+    let key = crate::model::escape(key, crate::model::TEXT_CHARS_MAX);
     let mut failure = match source.downcast_ref() {
         Some(UserError { error }) => {
             Failure { at: Some(place(error)), ..Failure::new(Cause::UserError, error.to_string()) }
@@ -320,11 +320,11 @@ mod tests {
         let passed_on = io::Error::other(missing());
         let changed = storage::Error::InputChanged { path: "/in".into(), change: "".into() };
         let too_long = || {
-            let (location, offset, limit) = (crate::spec::Location::from("/in"), 0, 1);
+            let (location, offset, limit) = (crate::model::Location::from("/in"), 0, 1);
             format::Error::RecordTooLong { location, offset, limit }
         };
         let unreadable = format::Error::Read {
-            location: crate::spec::Location::from("/in"),
+            location: crate::model::Location::from("/in"),
             offset: 0,
             cause: io::Error::from_raw_os_error(libc::EIO),
         };

@@ -10,9 +10,9 @@ use super::quarantine::Quarantine;
 use super::sink::Sink;
 use crate::format::{self, Input};
 use crate::job::{Context, Emitter, Job, PartBuffer, RecordOf, Writer};
+use crate::model::{FileRange, RecordRef, Split};
 use crate::record::Text;
 use crate::shuffle::{Batch, Collect as _, Mark};
-use crate::spec::{FileRange, RecordRef, Split};
 
 /// Bytes of a record that a report may show.
 const EXCERPT_BYTES: usize = 200;

@@ -8,7 +8,7 @@ use super::run::Env;
 use super::sample::sample;
 use crate::format;
 use crate::job::{By, Job, Partition};
-use crate::spec::{AttemptId, Failure, FileRange};
+use crate::model::{AttemptId, Failure, FileRange};
 
 /// Plans a job over these files. The plan depends on the files and the spec, never on threads, memory or time.
 ///

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::failure::AttemptError;
 use crate::format::Json;
 use crate::job::{PartBuffer, Written};
-use crate::spec::{Failure, RecordRef, TEXT_CHARS_MAX, escape, split_hint};
+use crate::model::{Failure, RecordRef, TEXT_CHARS_MAX, escape, split_hint};
 use crate::storage::AttemptFolder;
 
 /// The number of bad records that a run may still set aside, shared by all its attempts.

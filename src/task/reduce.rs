@@ -8,9 +8,9 @@ use super::failure::{AttemptError, guard};
 use super::fold::group_len;
 use super::quarantine::Quarantine;
 use crate::job::{self, Context, Job, PartBuffer, Values, Writer};
+use crate::model::{HotKey, Hottest};
 use crate::record::{Key, Text};
 use crate::shuffle::{Cursor, Error, Fold, Groups, LoserTree, Source};
-use crate::spec::{HotKey, Hottest};
 
 /// Records between two checks of whether the run must stop: a group may have any number of records.
 const STOP_CHECK_RECORDS: u32 = 4096;

@@ -14,11 +14,11 @@ use super::{JobFold, Reading};
 use crate::format::Output;
 use crate::format::source::Options;
 use crate::job::{Combine, Context, Job, PartBuffer, Task, Written, placed_by};
-use crate::shuffle::{self, Batch, Collect, Source};
-use crate::spec::{
+use crate::model::{
     AttemptId, Cause, Counters, Failure, HotKey, JobSpec, RecordRef, Split, TEXT_CHARS_MAX,
     TaskKind, escape,
 };
+use crate::shuffle::{self, Batch, Collect, Source};
 use crate::storage::{AttemptFolder, Attempts, Staging};
 
 /// State that all attempts of a job in one process share.

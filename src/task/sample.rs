@@ -20,9 +20,9 @@ use super::run::{Env, folder_name};
 use super::sink::Sink;
 use crate::format::{self, Input, Source};
 use crate::job::{Context, Job};
+use crate::model::{AttemptId, Failure, FileRange, Split};
 use crate::record::Text;
 use crate::shuffle::{Batch, Collect, Error};
-use crate::spec::{AttemptId, Failure, FileRange, Split};
 use crate::storage::AttemptFolder;
 
 /// Most places that are sampled in files that can be cut.

@@ -6,10 +6,10 @@ use std::path::Path;
 use super::commit::{in_order, manifest_of};
 use super::failure::AttemptError;
 use super::run::{BAD_RECORDS, GROUP, PartDone, folder_name};
-use crate::record::value;
-use crate::spec::{
+use crate::model::{
     About, AttemptId, Cause, Counters, Failure, JobId, JobSpec, Manifest, Nonce, TaskKind,
 };
+use crate::record::value;
 use crate::storage::{self, SealedPart, SharedStaging, StagingOptions};
 
 /// Lists the attempt's sealed parts in its folder. After this the attempt may win.
@@ -144,7 +144,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::spec::Location;
+    use crate::model::Location;
 
     const NONCE: Nonce = Nonce(7);
     const WINNERS: Winners<'static> = Winners { job: JobId(1), maps: &[], reduces: &[1, 1] };

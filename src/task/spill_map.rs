@@ -14,12 +14,12 @@ use super::run::{
     Env, GROUP, MAP_OUTPUT_BYTES, MAP_OUTPUT_RECORDS, MapDone, run_map, shuffle_failure,
 };
 use crate::job::{Combine, Job, Partition};
+use crate::model::{AttemptId, Failure, Nonce, TaskId};
 use crate::record::block::Codec;
 use crate::shuffle::{
     MergeLimits, Merger, ReadProgress, SpillFile, SpillHeader, SpillIndex, SpillPlace, SpillWriter,
     Spilled,
 };
-use crate::spec::{AttemptId, Failure, Nonce, TaskId};
 
 /// Memory for everything but sorting: buffers for reading, batches, spills and parts.
 const BESIDE_BYTES: usize = 2 << 20;

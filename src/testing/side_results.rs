@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::settings::Settings;
 use super::show;
-use crate::spec::Counters;
+use crate::model::Counters;
 use crate::task;
 
 /// Totals of counters, and all records of each side output.

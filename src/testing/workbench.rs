@@ -11,9 +11,9 @@ use super::show;
 use super::side_results::SideResults;
 use crate::format::{Input, Source, source};
 use crate::job::{Context, Emitter, Error, Job, PartBuffer, RecordOf, Task, Values, Writer};
+use crate::model::{FileRange, JobId, Location, TaskKind};
 use crate::record::{Key, Text};
 use crate::shuffle::{Batch, Collect};
-use crate::spec::{FileRange, JobId, Location, TaskKind};
 use crate::storage::{Scratch, ScratchPlaces, Staging, StagingOptions, draw_nonce};
 
 /// The pairs of one record, or of the cleanup after the last one.

@@ -8,8 +8,8 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
+use crate::model::split_hint;
 use crate::rpc::refusal::Refusal;
-use crate::spec::split_hint;
 
 /// The answer to a request.
 pub(super) type Answer = Result<Response, Fault>;

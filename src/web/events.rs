@@ -18,7 +18,7 @@ use crate::clock::rfc3339;
 use crate::master::{Event, EventId, What};
 use crate::rpc::refusal::Refusal;
 
-use crate::spec::{
+use crate::model::{
     AttemptId, AttemptState, Cause, JobId, JobState, TEXT_CHARS_MAX, WorkerId, escape,
 };
 

@@ -12,9 +12,9 @@ use tokio::sync::Mutex;
 
 use crate::clock::Clock;
 use crate::master::{JobFacts, Master, StartedTask};
+use crate::model::{AttemptId, AttemptState, JobId, TaskId, TaskKind, WorkerId};
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::Attempt;
-use crate::spec::{AttemptId, AttemptState, JobId, TaskId, TaskKind, WorkerId};
 
 /// Tasks that are read while the state is locked.
 const TASKS_AT_ONCE: u32 = 4_096;
@@ -305,8 +305,8 @@ mod tests {
     use std::collections::VecDeque;
 
     use super::*;
+    use crate::model::{Counters, JobOptions, Nonce, Volume};
     use crate::scheduler::{Complete, Effect, PlanDone, RegisterWorker, Scheduler, Submit};
-    use crate::spec::{Counters, JobOptions, Nonce, Volume};
 
     const MAPS: u32 = 200_000;
     const REDUCES: u32 = 500;

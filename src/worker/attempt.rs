@@ -15,10 +15,10 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::crash::crash_point;
 use crate::frame::{self, Run, ToExecutor};
+use crate::model::job::MEMORY_BYTES;
+use crate::model::{Cause, Done, Failure, JobSpec, Location, Work};
 use crate::offload::offload;
 use crate::rpc::workers::{HeldState, Order};
-use crate::spec::job::MEMORY_BYTES;
-use crate::spec::{Cause, Done, Failure, JobSpec, Location, Work};
 
 /// Memory that an executor needs in addition to the job's buffers.
 const PROCESS_BYTES: u64 = 16 << 20;
@@ -259,7 +259,7 @@ async fn accept<T: Transport, L: Launcher>(
         (Done::Sweep, Work::Sweep) => Done::Sweep,
         (done, _) => {
             let message = format!("the executor reported a result of the wrong kind: {done:?}");
-            let message = crate::spec::escape(message.as_bytes(), crate::spec::TEXT_CHARS_MAX);
+            let message = crate::model::escape(message.as_bytes(), crate::model::TEXT_CHARS_MAX);
             return Err(Failure::new(Cause::Exit, message));
         }
     };

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
+use crate::model::{About, Cause, Failure, Nonce, TEXT_CHARS_MAX, escape, size};
 use crate::rpc::refusal::Refusal;
-use crate::spec::{About, Cause, Failure, Nonce, TEXT_CHARS_MAX, escape, size};
 use crate::storage::{Lack, free_bytes, hint, is_shortage};
 
 /// Error that ends a worker.

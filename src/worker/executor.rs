@@ -10,7 +10,7 @@ use super::error::start_failure;
 use super::socket::{receive, send};
 use super::{CappedLog, Death, Launch, Launched, Launcher, Process, Socket};
 use crate::frame::{Done, FromExecutor, ToExecutor, VERSION};
-use crate::spec::{About, Cause, Failure, Nonce};
+use crate::model::{About, Cause, Failure, Nonce};
 
 /// How long an executor may take to send its hello after its start.
 const HELLO_MAX: Duration = Duration::from_secs(30);

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::gather::{Gather, Got};
 use super::map_outputs::lend_at;
+use crate::model::{Failure, JobId, Nonce, SegmentRef};
 use crate::rpc::refusal::Refusal;
 use crate::rpc::shuffle::{FetchRequest, SEGMENTS_MAX, Shuffle};
 use crate::rpc::workers::{CHANGES_MAX, Locate, LocatedMap, Workers};
-use crate::spec::{Failure, JobId, Nonce, SegmentRef};
 
 /// Error of fetching outputs.
 #[derive(Debug, thiserror::Error)]
@@ -116,7 +116,7 @@ pub fn lend_file(
     partition: u32,
 ) -> Result<SegmentRef, std::io::Error> {
     lend_at(path, of, partition).ok_or_else(|| {
-        let shown = crate::spec::Location::from(path);
+        let shown = crate::model::Location::from(path);
         std::io::Error::other(format!("the file is not a complete output of this map: {shown}"))
     })
 }

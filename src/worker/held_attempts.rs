@@ -5,9 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, watch};
 
+use crate::model::{AttemptId, Cause, Failure, JobId, Volume};
 use crate::rpc::refusal::Refusal;
 use crate::rpc::workers::{Held, HeldState, Order, Work};
-use crate::spec::{AttemptId, Cause, Failure, JobId, Volume};
 
 /// Most bytes of ended attempts' reports in one poll, far below what a master accepts. Later polls report the rest.
 const POLL_BYTES_MAX: u64 = 8 << 20;
@@ -318,9 +318,9 @@ fn joined(work: &Work) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Nonce, TaskKind};
     use crate::rpc::artifacts::Digest;
     use crate::rpc::workers::Done;
-    use crate::spec::{Nonce, TaskKind};
 
     fn order(index: u32) -> Order {
         Order {

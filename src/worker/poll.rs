@@ -17,12 +17,12 @@ use tokio::sync::{oneshot, watch};
 use super::attempt::carry_out;
 use super::{Error, Launcher, Stop, Transport, Worker, room};
 use crate::crash::crash_point;
+use crate::model::{JobId, Nonce, UNLIMITED, WorkerFacts, WorkerId, add_place};
 use crate::offload::offload;
 use crate::rpc::refusal::Refusal;
 #[cfg(feature = "crash-points")]
 use crate::rpc::workers::{Done, HeldState};
 use crate::rpc::workers::{Leave, Orders, Poll, Register, Registered, Workers};
-use crate::spec::{JobId, Nonce, UNLIMITED, WorkerFacts, WorkerId, add_place};
 
 /// How long a registration may take.
 const REGISTER_MAX: Duration = Duration::from_secs(10);

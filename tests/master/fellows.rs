@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 
 use gristmill::clock::Clock;
 use gristmill::master::{Begin, LEASE_MS, Limits, Master, Options, Seat};
+use gristmill::model::{MasterId, Nonce};
 use gristmill::rpc::artifacts::{Artifacts, Digest};
 use gristmill::rpc::client::{self, Played, RaftCall, Soon};
 use gristmill::rpc::masters::{Join, MasterLine, Masters, RemovedList};
 use gristmill::rpc::raft::{Call, Raft};
 use gristmill::rpc::refusal::Refusal;
-use gristmill::spec::{MasterId, Nonce};
 use tempfile::TempDir;
 
 use crate::bench::class;

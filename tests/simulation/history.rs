@@ -4,8 +4,8 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use gristmill::master::Journal;
+use gristmill::model::{AttemptId, JobId, JobState};
 use gristmill::scheduler::{Command, Effect, Rejection, Scheduler};
-use gristmill::spec::{AttemptId, JobId, JobState};
 
 use crate::invariants::same_log_same_state::Log;
 use crate::invariants::told_is_kept::Acknowledged;

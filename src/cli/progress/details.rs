@@ -6,11 +6,11 @@ use std::time::Duration;
 use super::meter::Phase;
 use crate::clock::parse_rfc3339;
 use crate::launch::span;
-use crate::rpc::jobs::{JobStatus, Jobs, TaskLine, TasksRequest, WorkerLine};
-use crate::rpc::refusal::Refusal;
-use crate::spec::{
+use crate::model::{
     AttemptId, AttemptState, JobState, TEXT_CHARS_MAX, TaskState, WorkerId, WorkerState, escape,
 };
+use crate::rpc::jobs::{JobStatus, Jobs, TaskLine, TasksRequest, WorkerLine};
+use crate::rpc::refusal::Refusal;
 
 /// Maximum number of tasks per request, and of requests per update.
 const PAGE: u32 = 256;
@@ -180,9 +180,9 @@ impl Longest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Room;
+    use crate::model::{Cause, JobId, TaskKind, WorkerFacts};
     use crate::rpc::jobs::{AttemptLine, Tally};
-    use crate::spec::Room;
-    use crate::spec::{Cause, JobId, TaskKind, WorkerFacts};
 
     /// Returns a map whose attempts each have a state, a worker and a second in which they began.
     fn map(index: u32, state: TaskState, attempts: &[(AttemptState, u64, u32)]) -> TaskLine {

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::model::JobState;
 use crate::rpc::jobs::{JobStatus, Tally};
-use crate::spec::JobState;
 
 /// Age of the oldest sample: older ones say nothing about a job's current speed.
 const WINDOW: Duration = Duration::from_secs(20);

@@ -21,9 +21,9 @@ use super::terminal::Terminal;
 use crate::client;
 use crate::clock::Clock;
 use crate::launch::{Showing, is_dumb, say, span};
+use crate::model::{JobId, JobState, TEXT_CHARS_MAX, escape};
 use crate::rpc::jobs::{JobStatus, Jobs, Tally};
 use crate::rpc::refusal::Refusal;
-use crate::spec::{JobId, JobState, TEXT_CHARS_MAX, escape};
 
 /// Maximum number of plain lines for a job that stays in one state.
 const PLAIN_STEPS: f64 = 20.0;

@@ -3,15 +3,15 @@
 use super::*;
 use crate::master::recipes::recipe;
 use crate::master::state::{Change, JobRecord, WorkerRecord};
+use crate::model::{
+    AttemptId, Cause, Counters, Digest, Failure, JobOptions, JobState, Location, Nonce, RecordRef,
+    TaskId, Volume, WorkerFacts, WorkerId,
+};
 use crate::rpc::recipe::RecipeRequest;
 use crate::rpc::why::Kind;
 use crate::scheduler::{
     Cancel, Command, Complete, Drain, Fail, Join, LOST_WORKERS_MAX, LoseWorker, PlanDone,
     RegisterWorker, Retry, Submit, Wait,
-};
-use crate::spec::{
-    AttemptId, Cause, Counters, Digest, Failure, JobOptions, JobState, Location, Nonce, RecordRef,
-    TaskId, Volume, WorkerFacts, WorkerId,
 };
 
 const CLUSTER: &str = "127.0.0.1:7400,127.0.0.1:7401";

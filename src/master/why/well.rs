@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::failed::{met, record, what};
 use super::{State, begin, text};
 use crate::clock::{rfc3339, rfc3339_ms};
+use crate::model::{AttemptId, AttemptState, JobId, JobState, WorkerId, WorkerState, size};
 use crate::rpc::why::{Kind, Why};
 use crate::scheduler::{Exclusion, Failed, Job, Reason};
-use crate::spec::{AttemptId, AttemptState, JobId, JobState, WorkerId, WorkerState, size};
 
 /// Most jobs and workers that are named.
 const NAMED_MAX: usize = 5;

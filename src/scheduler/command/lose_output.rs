@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::{AttemptId, Cause, Failure, TaskId, TaskKind, WorkerId};
 use crate::scheduler::budget::Ledger;
 use crate::scheduler::{Blame, Effect, End, LOST_OUTPUTS_MAX, Rejection, Scheduler, WorkerFault};
-use crate::spec::{AttemptId, Cause, Failure, TaskId, TaskKind, WorkerId};
 
 /// Proposed by the master when a reduce's worker has reported that it could not read a map output, or the worker that
 /// holds the output has found it missing. Network errors are reported only after many retries.

@@ -2,11 +2,11 @@
 //! whether the job fails.
 
 use super::{Blame, Job};
+use crate::model::{Failure, TaskId, TaskKind, WorkerId};
 use crate::scheduler::Wait;
 use crate::scheduler::budget::Ledger;
 use crate::scheduler::exclusion::WorkerFault;
 use crate::scheduler::failures::Failed;
-use crate::spec::{Failure, TaskId, TaskKind, WorkerId};
 
 /// A detail of the second failure at one record.
 pub const SAME_RECORD: &str = "the same record has failed twice, so the task is not retried";

@@ -9,7 +9,7 @@ mod observed;
 mod stragglers;
 
 use super::{Command, Forget, Job, Readmit, Retry, Scheduler, TimeOut};
-use crate::spec::TaskKind;
+use crate::model::TaskKind;
 
 pub use observed::{Observed, Sign};
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
 use crate::scheduler::{Exclusion, Job, Scheduler, Wait};
-use crate::spec::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
 
 /// A worker's report about a running attempt.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

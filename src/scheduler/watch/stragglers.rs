@@ -26,8 +26,8 @@
 use std::cmp::Reverse;
 
 use super::Observed;
+use crate::model::{AttemptId, JobId, TaskKind};
 use crate::scheduler::{BackUp, Job, Scheduler, Straggler, TaskProgress};
-use crate::spec::{AttemptId, JobId, TaskKind};
 
 /// An attempt that has run for less than this is never considered slow, because starting another one takes as long.
 const ELAPSED_MS_MIN: u64 = 1_000;

@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use super::*;
+use crate::model::SegmentPlace;
 use crate::shuffle::{Gatherer, LoserTree, MergeLimits, NoFold, ReadProgress, Segment, SpillFile};
-use crate::spec::SegmentPlace;
 
 /// Writes this many segments, each with a key of its own and a key that all have. Every third is empty. Some are
 /// gathered in one file.

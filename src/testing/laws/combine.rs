@@ -7,8 +7,8 @@ use super::super::workbench::{Step, failed};
 use super::super::{Breach, Law, show};
 use super::reduce::display_group;
 use crate::job::{Combine, Error, Job, KeepApart};
+use crate::model::{TaskKind, escape};
 use crate::record::value;
-use crate::spec::{TaskKind, escape};
 
 /// Number of values that suffices to test every law about combiners.
 const VALUES_WANTED: usize = 3;

@@ -5,9 +5,9 @@ use super::super::subject::{Difference, Subject, Unchecked, groups_of};
 use super::super::workbench::Results;
 use super::super::{Breach, Law, show};
 use crate::job::{By, Job, Partition};
+use crate::model::TaskKind;
 use crate::record::hash;
 use crate::shuffle::Partitioner;
-use crate::spec::TaskKind;
 use crate::task::{Cut, JobPartitioner};
 
 /// Checks that reducing the same values again writes the same output.

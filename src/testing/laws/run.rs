@@ -13,11 +13,11 @@ use crate::clock::Manual;
 use crate::embedded::{self, Options, Outcome, Prepared, Progress};
 use crate::format::plan;
 use crate::job::{By, Job, Partition};
-use crate::spec::{InputSpec, JobSpec, TaskKind, split_hint};
+use crate::model::{InputSpec, JobSpec, TaskKind, split_hint};
 use crate::storage::draw_nonce;
 
 /// Input bytes of a map task: the minimum that a spec allows.
-const SPLIT_BYTES: u64 = *crate::spec::job::SPLIT_BYTES.start();
+const SPLIT_BYTES: u64 = *crate::model::job::SPLIT_BYTES.start();
 /// Bytes that a run may use: enough for two threads.
 const MEMORY_BYTES: u64 = 64 << 20;
 

@@ -8,7 +8,7 @@ use super::combine;
 use super::map::drawn;
 use super::reduce::parted;
 use crate::job::Job;
-use crate::spec::TaskKind;
+use crate::model::TaskKind;
 
 /// Checks that totals do not depend on cuts, on the number of reducers, or on combining.
 pub(crate) fn do_not_show<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecked, Breach> {

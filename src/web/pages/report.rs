@@ -15,11 +15,11 @@ use super::words::{count, sentence, span};
 use super::{HTML, chart};
 use crate::clock::{rfc3339, rfc3339_ms};
 use crate::frame;
+use crate::model::{JobId, TEXT_CHARS_MAX, WorkerId, escape, escape_hint, escape_what};
 use crate::rpc::jobs::{JobStatus, Jobs, WorkerLine};
 use crate::rpc::refusal::Refusal;
 use crate::rpc::why::Why;
 use crate::scheduler::{Failed, Sizes};
-use crate::spec::{JobId, TEXT_CHARS_MAX, WorkerId, escape, escape_hint, escape_what};
 use crate::web::Web;
 use crate::web::answer::{Answer, text};
 use crate::web::query::id;
@@ -280,10 +280,10 @@ fn render(facts: &Facts, summary: &Summary, version: &'static str) -> Result<Str
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Cause, Failure, HotKey, JobState, TaskKind, WorkerFacts, WorkerState};
     use crate::rpc::jobs::Tally;
     use crate::rpc::why::Kind;
     use crate::scheduler::Partition;
-    use crate::spec::{Cause, Failure, HotKey, JobState, TaskKind, WorkerFacts, WorkerState};
     use crate::web::summary::large;
 
     const MOST: usize = 300_000;

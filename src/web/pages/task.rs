@@ -9,15 +9,15 @@ use super::chart::Links;
 use super::words::{bytes, clock, count, plain, plural, rate, span};
 use super::{chart, page};
 use crate::clock::parse_rfc3339;
+use crate::model::{
+    AttemptId, AttemptState, Cause, Split, TEXT_CHARS_MAX, TaskId, TaskKind, WorkerId, escape,
+    escape_hint, escape_what,
+};
 use crate::offload::offload;
 use crate::rpc::client::{Options, Peer};
 use crate::rpc::jobs::{AttemptLine, Jobs, TaskLine};
 use crate::rpc::shuffle::Shuffle;
 use crate::scheduler::Failed;
-use crate::spec::{
-    AttemptId, AttemptState, Cause, Split, TEXT_CHARS_MAX, TaskId, TaskKind, WorkerId, escape,
-    escape_hint, escape_what,
-};
 use crate::task::PlanFile;
 use crate::web::Web;
 use crate::web::answer::Answer;

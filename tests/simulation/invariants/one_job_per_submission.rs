@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use gristmill::model::JobId;
 use gristmill::scheduler::{Command, Submit};
-use gristmill::spec::JobId;
 
 use super::Step;
 

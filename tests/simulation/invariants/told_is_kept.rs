@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use gristmill::model::{JobId, JobState};
 use gristmill::rpc::jobs::JobLine;
-use gristmill::spec::{JobId, JobState};
 
 /// Everything that clients were told so far.
 #[derive(Debug, Clone, Default)]
