@@ -41,8 +41,8 @@ struct Longest {
 
 /// The first task to look at: all before it are done.
 ///
-/// Tasks start in order, so the longest-running attempt is among the first unfinished tasks. An update need not read all
-/// tasks of a large job.
+/// Tasks start in order, so the longest-running attempt is among the first unfinished tasks. An update need not read
+/// all tasks of a large job.
 #[derive(Debug, Default)]
 pub(super) struct Frontier {
     phase: Option<Phase>,
