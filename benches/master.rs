@@ -14,13 +14,13 @@ use std::{env, fs, io, process};
 
 use gristmill::clock::Clock;
 use gristmill::master::{Begin, Master, Nonces, Options, Seat};
-use gristmill::rpc::artifacts::{Artifacts, Digest};
-use gristmill::rpc::jobs::{Jobs, Submit};
-use gristmill::rpc::workers::{Done, Held, HeldState, Poll, Register, Work, Workers};
-use gristmill::spec::{
+use gristmill::model::{
     AttemptId, Counters, HotKey, InputSpec, JobId, JobSpec, JobState, Location, Nonce, TaskKind,
     Usage, Volume, WorkerFacts,
 };
+use gristmill::rpc::artifacts::{Artifacts, Digest};
+use gristmill::rpc::jobs::{Jobs, Submit};
+use gristmill::rpc::workers::{Done, Held, HeldState, Poll, Register, Work, Workers};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use xxhash_rust::xxh3::xxh3_128;

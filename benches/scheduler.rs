@@ -12,12 +12,12 @@ use std::time::Duration;
 use std::{env, fs, process};
 
 use gristmill::clock::Clock;
+use gristmill::model::{
+    AttemptId, Cause, Counters, Failure, JobId, JobOptions, Nonce, TaskKind, Volume, WorkerId,
+};
 use gristmill::scheduler::{
     Command, Complete, Cursor, Effect, Fail, LoseWorker, Observed, PlanDone, RegisterWorker,
     Scheduler, Submit, watch,
-};
-use gristmill::spec::{
-    AttemptId, Cause, Counters, Failure, JobId, JobOptions, Nonce, TaskKind, Volume, WorkerId,
 };
 
 /// With fewer commands per second than this, the scheduler would be a cluster's bottleneck.

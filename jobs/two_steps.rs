@@ -16,9 +16,10 @@ use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
 
-use gristmill::client::{DESCRIBE_WITHIN, Described, Submission, describe, follow, submit};
-use gristmill::rpc::client::{Master, Options};
-use gristmill::spec::JobState;
+use gristmill::client::{
+    DESCRIBE_WITHIN, Described, Master, Options, Submission, describe, follow, submit,
+};
+use gristmill::model::JobState;
 
 type Result = std::result::Result<(), Box<dyn Error>>;
 

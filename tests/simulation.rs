@@ -50,7 +50,7 @@ mod words;
 
 use std::ops::RangeInclusive;
 
-use alone::{SEED, Test, asked};
+use alone::{SEED, Test, env_number};
 use faults::Course;
 
 /// Number of seeds that are tried with each course, unless a variable changes this.
@@ -61,9 +61,9 @@ const SEEDS_AGAIN: u64 = 5;
 
 /// Returns the seeds to try: the one seed or the number of seeds that a variable sets, or `default` seeds.
 fn seeds(default: u64) -> RangeInclusive<u64> {
-    match asked(SEED) {
+    match env_number(SEED) {
         Some(seed) => seed..=seed,
-        None => 1..=asked("GRISTMILL_SEEDS").unwrap_or(default),
+        None => 1..=env_number("GRISTMILL_SEEDS").unwrap_or(default),
     }
 }
 
@@ -107,7 +107,7 @@ fn the_same_seed_gives_the_same_commands_and_effects_and_another_seed_others() {
     if test.is_run_alone() {
         return;
     }
-    let first = asked(SEED).unwrap_or(1);
+    let first = env_number(SEED).unwrap_or(1);
     for seed in first..first + SEEDS_AGAIN {
         let (once, again) = (test.run(seed), test.run(seed));
         let differs = once.lines.iter().zip(&again.lines).position(|(one, two)| one != two);

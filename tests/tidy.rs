@@ -37,7 +37,7 @@ use source::{entries, root, sources, stands};
 /// Three files have no floor: `lib.rs` and `main.rs` may name everything, and `clock.rs` names nothing and may be named
 /// from floor 4 upwards.
 const FLOORS: &[&[&str]] = &[
-    &["spec", "crash", "procfs"],
+    &["model", "crash", "procfs"],
     &["scheduler", "record", "storage", "frame", "offload"],
     &["rpc", "shuffle", "format"],
     &["consensus", "job"],

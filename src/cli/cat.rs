@@ -7,7 +7,7 @@ use std::path::Path;
 use super::verify::missing;
 use crate::format::source::{Options, Source};
 use crate::launch::{Foreign, Message, STDOUT_HINT, exit, stdout_failed};
-use crate::spec::{FileRange, Location, Manifest, Part};
+use crate::model::{FileRange, Location, Manifest, Part};
 use crate::storage::MANIFEST_NAME;
 
 /// Prints the parts listed in `_MANIFEST.json`, decompressed.

@@ -6,9 +6,9 @@ use clap::Args;
 
 use super::exit;
 use super::refused::Refused;
+use crate::model::{add_place, escape_what};
 use crate::rpc::address;
 use crate::rpc::client::{Master, Options};
-use crate::spec::{add_place, escape_what};
 use crate::storage;
 
 /// Flag that names the cluster.

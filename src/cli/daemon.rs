@@ -16,7 +16,7 @@ use super::exit;
 use super::refused::Refused;
 use crate::consensus::IDENTITY_FILE;
 use crate::launch::say;
-use crate::spec::{Location, escape_message};
+use crate::model::{Location, escape_message};
 use crate::storage::{
     Scratch, ScratchPlaces, draw_nonce, is_noexec, make_private_folder, make_private_folders,
 };

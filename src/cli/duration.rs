@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use humantime::{DurationError, parse_duration};
 
-use crate::spec::limits::TASK_TIMEOUT_MS;
-use crate::spec::{TEXT_CHARS_MAX, escape};
+use crate::model::limits::TASK_TIMEOUT_MS;
+use crate::model::{TEXT_CHARS_MAX, escape};
 
 /// The longest duration: a week.
 const MAX: Duration = Duration::from_millis(*TASK_TIMEOUT_MS.end());

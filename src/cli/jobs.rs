@@ -7,9 +7,9 @@ use super::table::Column::{State, Text, Whole};
 use super::table::{Column, Format, json, list};
 use super::terminal::{Colour, Terminal};
 use crate::launch::{print, say};
+use crate::model::{JobId, JobState};
 use crate::rpc::client::Master;
 use crate::rpc::jobs::{JobStatus, Jobs};
-use crate::spec::{JobId, JobState};
 
 const HEAD: [Column; 6] = [
     Whole("JOB"),
@@ -90,7 +90,7 @@ fn lines(status: &JobStatus, has_colours: bool) -> String {
     rows.extend(status.finished.clone().map(|finished| ("finished", finished)));
     rows.extend(error_rows(status.error.as_deref().unwrap_or_default()));
     let row = |(name, value): &(&str, String)| {
-        let value = crate::spec::escape(value.as_bytes(), crate::spec::TEXT_CHARS_MAX);
+        let value = crate::model::escape(value.as_bytes(), crate::model::TEXT_CHARS_MAX);
         let value = match Colour::of(&value) {
             Some(colour) if has_colours && *name == "state" => colour.paint(&value),
             _ => value,

@@ -7,10 +7,10 @@ use super::cluster::parse;
 use super::refused::Refused;
 use crate::consensus::IDENTITY_FILE;
 use crate::master::Begin;
+use crate::model::{Location, MasterId};
 use crate::rpc::client::{Master, Options};
 use crate::rpc::masters::{Join, Masters};
 use crate::rpc::refusal::Refusal;
-use crate::spec::{Location, MasterId};
 
 /// The cluster that a master joins.
 pub(super) struct Joining {

@@ -16,10 +16,10 @@ use super::{duration, exit};
 use crate::clock::Clock;
 use crate::launch::{announce, say, whole};
 use crate::master::{self, Begin, Limits, Options, Seat};
+use crate::model::limits::MASTER_NUMBER;
+use crate::model::{Location, escape_message};
 use crate::rpc::server::serve_master;
 use crate::rpc::{address, client};
-use crate::spec::limits::MASTER_NUMBER;
-use crate::spec::{Location, escape_message};
 use crate::storage::draw_nonce;
 use crate::web::{self, PORT_ABOVE};
 

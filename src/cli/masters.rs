@@ -10,9 +10,9 @@ use super::refused::Refused;
 use super::table::Column::{State, Whole};
 use super::table::{Column, Format, json, list};
 use crate::launch::{print, say};
+use crate::model::{MasterId, escape_what};
 use crate::rpc::address::parse;
 use crate::rpc::masters::{MasterLine, Masters, Role};
-use crate::spec::{MasterId, escape_what};
 
 const HEAD: [Column; 8] = [
     Whole("MASTER"),

@@ -39,7 +39,7 @@ use self::logs::Which;
 use self::refused::Refused;
 use self::table::Format;
 use crate::launch::{Message, Typed, print, refusal, say, survive_file_size_limit};
-use crate::spec::{JobId, MasterId, WorkerId};
+use crate::model::{JobId, MasterId, WorkerId};
 
 /// Run MapReduce jobs on a cluster
 #[derive(Debug, Parser)]

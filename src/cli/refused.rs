@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use super::exit;
 use crate::client;
 use crate::launch::{Message, say};
+use crate::model::{Location, escape_message, split_hint, with_hint};
 use crate::rpc::refusal::Refusal;
-use crate::spec::{Location, escape_message, split_hint, with_hint};
 
 /// Why a command failed.
 #[derive(Debug)]

@@ -6,9 +6,9 @@ use super::cluster::{Cluster, none, with_hint};
 use super::exit;
 use super::refused::Refused;
 use crate::launch::{Message, STDOUT_HINT, stdout_failed, write_out};
+use crate::model::JobId;
 use crate::rpc::client::Master;
 use crate::rpc::masters::{MasterLine, Masters, Role};
-use crate::spec::JobId;
 use crate::web::{Unanswered, fetch};
 
 pub(super) const AFTER_HELP: &str = "\

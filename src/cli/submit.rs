@@ -21,12 +21,12 @@ use crate::client::{
 use crate::launch::{
     Message, Showing, check_output, notes_json, print, render_failure, say, whole,
 };
+use crate::model::job::check_name;
+use crate::model::limits::{MAX_ATTEMPTS, PRIORITY};
+use crate::model::{InputNotes, JobId, JobSpec, JobState, escape_text, escape_what};
 use crate::rpc::client::{Master, Options};
 use crate::rpc::jobs::JobStatus;
 use crate::rpc::refusal::Refusal;
-use crate::spec::job::check_name;
-use crate::spec::limits::{MAX_ATTEMPTS, PRIORITY};
-use crate::spec::{InputNotes, JobId, JobSpec, JobState, escape_text, escape_what};
 
 /// Time after the first Ctrl-C within which a second one kills the job.
 const SECOND_WITHIN: Duration = Duration::from_secs(2);

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::refused::Refused;
 use super::terminal::{Colour, Terminal, columns, cut};
 use crate::launch::print;
-use crate::spec::{TEXT_CHARS_MAX, escape, is_unsafe};
+use crate::model::{TEXT_CHARS_MAX, escape, is_unsafe};
 
 /// Minimum width of a text column.
 const TEXT_COLUMNS_MIN: usize = 8;

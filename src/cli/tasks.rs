@@ -4,9 +4,9 @@ use super::cluster::Cluster;
 use super::refused::Refused;
 use super::table::Column::{State as Stand, Text, Whole};
 use super::table::{Column, Format, list};
+use crate::model::JobId;
 use crate::rpc::client::Master;
 use crate::rpc::jobs::{AttemptLine, Jobs, TaskLine, TasksRequest};
-use crate::spec::JobId;
 
 /// Tasks per request.
 pub(super) const PAGE: u32 = 1_000;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::launch::{Message, count, exit, print};
-use crate::spec::{Location, escape_what};
+use crate::model::{Location, escape_what};
 use crate::storage;
 
 /// Checks the output in a folder, and prints one line per finding.

@@ -4,9 +4,9 @@ use super::cluster::Cluster;
 use super::refused::Refused;
 use super::table::{Format, json};
 use crate::launch::print;
+use crate::model::{JobId, escape_text};
 use crate::rpc::jobs::Jobs;
 use crate::rpc::why::Why;
-use crate::spec::{JobId, escape_text};
 
 pub(super) const AFTER_HELP: &str = "\
 For a failed job, shows the first failure that the job did not recover from:
@@ -50,8 +50,8 @@ fn told(why: &Why, flag: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::JobState;
     use crate::rpc::why::Kind;
-    use crate::spec::JobState;
 
     #[test]
     fn the_paragraph_comes_first_and_the_command_last() {

@@ -16,11 +16,11 @@ use super::exit;
 use super::refused::Refused;
 use crate::clock::Clock;
 use crate::launch::{announce, count, say, whole};
+use crate::model::limits::SLOTS;
+use crate::model::{add_place, escape_message, size};
 use crate::rpc::client::{Master, Options, Peer};
 use crate::rpc::masters::Masters as _;
 use crate::rpc::{address, server};
-use crate::spec::limits::SLOTS;
-use crate::spec::{add_place, escape_message, size};
 use crate::storage;
 use crate::worker::{self, Limiter, MASTERLESS_MAX, ProcessLauncher, Server, Stop, Transport};
 

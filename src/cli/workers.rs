@@ -6,8 +6,8 @@ use super::refused::Refused;
 use super::table::Column::{State, Text, Whole};
 use super::table::{Column, Format, list};
 use crate::launch::say;
+use crate::model::WorkerId;
 use crate::rpc::jobs::{Jobs, WorkerLine};
-use crate::spec::WorkerId;
 
 /// Milliseconds that a lost worker, or one that left, stays in the default list.
 const GONE_MS_MAX: u64 = 600_000;
@@ -66,8 +66,8 @@ pub(super) fn drain(cluster: &Cluster, worker: WorkerId) -> Result<u8, Refused> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::WorkerState;
     use crate::rpc::jobs::ExclusionLine;
-    use crate::spec::WorkerState;
 
     fn worker(state: WorkerState, last_seen_ms: u64) -> WorkerLine {
         WorkerLine {

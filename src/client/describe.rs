@@ -14,7 +14,7 @@ use crate::frame::{
     self, DESCRIBE_AGAIN_ARG, DESCRIBE_ARG, DESCRIPTION_MARK, Description, FRAME_BYTES_MAX,
     LENGTH_BYTES, VERSION,
 };
-use crate::spec::{InputNotes, JobSpec, Location, TEXT_CHARS_MAX, escape};
+use crate::model::{InputNotes, JobSpec, Location, TEXT_CHARS_MAX, escape};
 
 /// How long an executable may take to describe its job: it only reads its flags.
 pub const DESCRIBE_WITHIN: Duration = Duration::from_secs(10);

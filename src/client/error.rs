@@ -2,8 +2,8 @@
 
 use std::io;
 
+use crate::model::Location;
 use crate::rpc::refusal::Refusal;
-use crate::spec::Location;
 use crate::storage::executable_hint;
 
 /// Error of submitting or following a job.

@@ -1,8 +1,8 @@
 //! Follows a job until it ends.
 
+use crate::model::JobId;
 use crate::rpc::jobs::{JobStatus, Jobs, Tally};
 use crate::rpc::refusal::Refusal;
-use crate::spec::JobId;
 
 /// Calls `seen` with each new status of a job, up to the last one, which is also returned.
 ///
@@ -55,7 +55,7 @@ fn keep_shares(last: &JobStatus, status: &mut JobStatus) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::JobState;
+    use crate::model::JobState;
 
     fn status(maps: (u32, f64), reduces: (u32, f64), progress: f64) -> JobStatus {
         let tally =

@@ -10,8 +10,9 @@
 //! An example of a program that submits a job and waits for its end:
 //!
 //! ```no_run
-//! use gristmill::client::{DESCRIBE_WITHIN, Described, Submission, describe, follow, submit};
-//! use gristmill::rpc::client::{Master, Options};
+//! use gristmill::client::{
+//!     DESCRIBE_WITHIN, Described, Master, Options, Submission, describe, follow, submit,
+//! };
 //! # async fn program() -> Result<(), Box<dyn std::error::Error>> {
 //! let master = Master::connect(&["127.0.0.1:7400".into()], Options::default())?;
 //! let arguments = ["in.txt", "-o", "counts"].map(Into::into);
@@ -37,8 +38,10 @@ pub use error::Error;
 pub use follow::follow;
 pub use submit::{Submission, submit, submitted};
 
+#[doc(inline)]
+pub use crate::rpc::client::{Master, Options};
+
 use crate::rpc::artifacts::{Artifacts, Digest};
-use crate::rpc::client::Master;
 use crate::rpc::jobs::Jobs;
 use crate::rpc::refusal::Refusal;
 

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Error, Masters};
+use crate::model::{JobId, JobOptions, JobSpec, Location};
 use crate::offload::offload;
 use crate::record::value;
 use crate::rpc::artifacts::Digest;
 use crate::rpc::digest_of_file;
 use crate::rpc::jobs::Submit;
 use crate::rpc::refusal::Refusal;
-use crate::spec::{JobId, JobOptions, JobSpec, Location};
 use crate::storage::draw_nonce;
 
 /// Maximum number of times that artifacts are uploaded, in case the masters lose them.
@@ -169,7 +169,7 @@ async fn put_file<M: Masters>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::InputSpec;
+    use crate::model::InputSpec;
 
     fn spec(input: &str, output: Option<&str>) -> JobSpec {
         JobSpec {

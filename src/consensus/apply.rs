@@ -5,13 +5,13 @@ use std::sync::Arc;
 use openraft::storage::RaftStateMachine;
 use openraft::{AnyError, EntryPayload, OptionalSend, RaftSnapshotBuilder, StorageIOError};
 
-use super::digest::{Digests, Seen};
+use super::digest::{DigestAt, Digests};
 use super::entry::{
     Body, Entry, Kind, LogId, Membership, Reply, Snapshot, SnapshotMeta, StorageError,
 };
 use super::evidence::Evidence;
 use super::log_store::Growth;
-use super::roll::Roll;
+use super::removed_members::RemovedMembers;
 use super::snapshot::{Snapshots, read};
 use super::tables::Newest;
 use super::{Fatal, Machine, OnFatal, Unreadable};
@@ -23,7 +23,7 @@ pub(super) struct Applier<M> {
     snapshots: Snapshots,
     growth: Arc<Growth>,
     digests: Arc<Digests>,
-    roll: Arc<Roll>,
+    removed_members: Arc<RemovedMembers>,
     evidence: Arc<Evidence>,
     on_fatal: OnFatal,
     applied: Option<LogId>,
@@ -46,7 +46,7 @@ impl<M: Machine> Applier<M> {
         snapshots: Snapshots,
         growth: Arc<Growth>,
         (digests, on_fatal): (Arc<Digests>, OnFatal),
-        (roll, evidence): (Arc<Roll>, Arc<Evidence>),
+        (removed_members, evidence): (Arc<RemovedMembers>, Arc<Evidence>),
         newest: Option<Newest>,
     ) -> Self {
         let (applied, membership) = match &newest {
@@ -59,7 +59,7 @@ impl<M: Machine> Applier<M> {
             snapshots,
             growth,
             digests,
-            roll,
+            removed_members,
             evidence,
             on_fatal,
             applied,
@@ -78,7 +78,7 @@ impl<M: Machine> Applier<M> {
         match entry.payload {
             EntryPayload::Blank => self.evidence.apply(log_id, None),
             EntryPayload::Normal(entry) => {
-                self.compare(entry.seen).map_err(|fatal| failed(&fatal))?;
+                self.compare(entry.last_applied).map_err(|fatal| failed(&fatal))?;
                 self.evidence.apply(log_id, Some(&entry));
                 command = entry.body;
             }
@@ -86,7 +86,7 @@ impl<M: Machine> Applier<M> {
                 // Until the leader completes the change, majorities of both the old and the new members decide.
                 crash_point!("s08", membership.get_joint_config().len() > 1);
                 self.membership = Membership::new(Some(log_id), membership);
-                self.roll.apply(&self.membership);
+                self.removed_members.apply(&self.membership);
                 self.evidence.apply(log_id, None);
             }
         }
@@ -99,9 +99,9 @@ impl<M: Machine> Applier<M> {
     }
 
     /// Ends a node whose state differs from the leader's after the same entries.
-    fn compare(&self, theirs: Seen) -> Result<(), Fatal> {
+    fn compare(&self, theirs: DigestAt) -> Result<(), Fatal> {
         let Some(ours) = self.digests.differs(theirs) else { return Ok(()) };
-        let Seen { index, digest } = theirs;
+        let DigestAt { index, digest } = theirs;
         let fatal = Fatal {
             message: format!(
                 "the state of this master differs from the leader's: after entry {index} its \
@@ -140,7 +140,7 @@ impl<M: Machine> RaftStateMachine<Kind> for Applier<M> {
             last_membership: self.membership.clone(),
             snapshot_id: format!("{:020}-{}", last.index, last.leader_id.term),
         };
-        let state = self.machine.save().map(|state| self.roll.saved(state));
+        let state = self.machine.save().map(|state| self.removed_members.saved(state));
         let state = state.and_then(|state| self.evidence.saved(state));
         let body = state.map(|state| self.digests.saved(state));
         // From here on, the log counts towards the next snapshot.
@@ -169,7 +169,7 @@ impl<M: Machine> RaftStateMachine<Kind> for Applier<M> {
         let index = meta.last_log_id.unwrap_or_default().index;
         let rest = self.digests.load(index, &body);
         let rest = rest.and_then(|rest| self.evidence.load(meta.last_log_id, rest));
-        let state = rest.and_then(|rest| self.roll.load(&meta.last_membership, rest));
+        let state = rest.and_then(|rest| self.removed_members.load(&meta.last_membership, rest));
         let loaded = state.and_then(|state| self.machine.load(index, state));
         loaded.map_err(|error| failed(&error))?;
         self.applied = meta.last_log_id;

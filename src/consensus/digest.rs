@@ -19,7 +19,7 @@ const DIGEST_BYTES: usize = 8;
 
 /// The digest after an entry. There is none for entry 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Seen {
+pub(super) struct DigestAt {
     pub(super) index: u64,
     pub(super) digest: u64,
 }
@@ -27,32 +27,32 @@ pub(super) struct Seen {
 /// The digests after the last entries that this node has applied.
 #[derive(Debug, Default)]
 pub(super) struct Digests {
-    past: Mutex<VecDeque<Seen>>,
+    past: Mutex<VecDeque<DigestAt>>,
 }
 
 impl Digests {
-    fn past(&self) -> MutexGuard<'_, VecDeque<Seen>> {
+    fn past(&self) -> MutexGuard<'_, VecDeque<DigestAt>> {
         self.past.lock().expect("code that holds this lock cannot panic")
     }
 
-    pub(super) fn last(&self) -> Seen {
+    pub(super) fn last(&self) -> DigestAt {
         self.past().back().copied().unwrap_or_default()
     }
 
     /// Adds an entry that was applied.
     pub(super) fn add(&self, index: u64, command: &[u8], reply: &[u8]) {
         let mut past = self.past();
-        let before = past.back().map_or(0, |seen| seen.digest);
+        let before = past.back().map_or(0, |at| at.digest);
         let digest = xxh3_64_with_seed(command, before.wrapping_add(index));
         let digest = xxh3_64_with_seed(reply, digest);
-        past.push_back(Seen { index, digest });
+        past.push_back(DigestAt { index, digest });
         if past.len() > REMEMBERED {
             past.pop_front();
         }
     }
 
     /// Returns this node's digest of the same entry, if it differs.
-    pub(super) fn differs(&self, theirs: Seen) -> Option<u64> {
+    pub(super) fn differs(&self, theirs: DigestAt) -> Option<u64> {
         if theirs.index == 0 {
             return None;
         }
@@ -73,7 +73,7 @@ impl Digests {
     /// Restores the digest from a snapshot's body, and returns the rest of it.
     pub(super) fn load<'b>(&self, index: u64, body: &'b [u8]) -> Result<&'b [u8], Unreadable> {
         let (digest, state) = Self::split(body)?;
-        *self.past() = VecDeque::from([Seen { index, digest }]);
+        *self.past() = VecDeque::from([DigestAt { index, digest }]);
         Ok(state)
     }
 
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn unknown_entries_are_not_compared() {
         let digests = Digests::default();
-        let far = |index| Seen { index, digest: 1 };
+        let far = |index| DigestAt { index, digest: 1 };
         assert_eq!(digests.differs(far(0)), None);
         digests.load(5, &[0; DIGEST_BYTES]).unwrap();
         assert_eq!([0, 4, 6].map(|index| digests.differs(far(index))), [None; 3]);

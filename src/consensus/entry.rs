@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::digest::Seen;
+use super::digest::DigestAt;
 
 /// A command, or nothing: an empty entry only serves to commit the ones before it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Command {
     pub(super) body: Vec<u8>,
     /// The proposer's last entry and digest.
-    pub(super) seen: Seen,
+    pub(super) last_applied: DigestAt,
     /// What the leader knew of the members when it proposed this.
     pub(super) notes: Notes,
 }

@@ -18,7 +18,7 @@ use super::evidence::Evidence;
 use super::identity::Identity;
 use super::incoming::Incoming;
 use super::leadership::{leader, leads};
-use super::roll::Roll;
+use super::removed_members::RemovedMembers;
 use super::tables::Tables;
 use super::{Leadership, ProposeError};
 use crate::rpc::client;
@@ -65,7 +65,7 @@ struct Inner {
     identity: Identity,
     folder: PathBuf,
     leadership: watch::Receiver<Leadership>,
-    roll: Arc<Roll>,
+    removed_members: Arc<RemovedMembers>,
     evidence: Arc<Evidence>,
     /// The log, while the node is open.
     tables: Weak<Tables>,
@@ -94,7 +94,7 @@ impl Group {
         raft: Raft<Kind>,
         (identity, folder): (Identity, PathBuf),
         leadership: watch::Receiver<Leadership>,
-        (roll, evidence, tables): (Arc<Roll>, Arc<Evidence>, Weak<Tables>),
+        (removed_members, evidence, tables): (Arc<RemovedMembers>, Arc<Evidence>, Weak<Tables>),
         incoming: Incoming,
         links: client::Options,
     ) -> Self {
@@ -104,7 +104,7 @@ impl Group {
             identity,
             folder,
             leadership,
-            roll,
+            removed_members,
             evidence,
             tables,
             asked: AtomicU64::new(0),
@@ -127,7 +127,7 @@ impl Group {
         self.inner.heard.send_replace(());
     }
 
-    pub(super) fn heard(&self) -> watch::Receiver<()> {
+    pub(super) fn leader_messages(&self) -> watch::Receiver<()> {
         self.inner.heard.subscribe()
     }
 
@@ -135,8 +135,8 @@ impl Group {
         &self.inner.incoming
     }
 
-    pub(super) fn roll(&self) -> &Roll {
-        &self.inner.roll
+    pub(super) fn removed_members(&self) -> &RemovedMembers {
+        &self.inner.removed_members
     }
 
     pub(super) fn evidence(&self) -> &Evidence {

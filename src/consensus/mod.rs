@@ -25,11 +25,11 @@
 //! | `plausible` | checks incoming messages before openraft sees them |
 //! | `leadership` | reports which member leads |
 //! | `evidence` | notices a folder that was restored from an old copy |
-//! | `gone` | notices that the leader's process has ended, without waiting for the election timeout |
+//! | `leader_probe` | notices that the leader's process has ended, without waiting for the election timeout |
 //! | `group` | the members, whether this node still leads, adding a member |
 //! | `handover` | transfers leadership without an election timeout |
-//! | `removal`, `roll` | removes a member; records the numbers that are not used again |
-//! | `stall` | detects a stalled disk |
+//! | `removal`, `removed_members` | removes a member; records the numbers that are not used again |
+//! | `disk_stall` | detects a stalled disk |
 //!
 //! Invariants:
 //!
@@ -49,14 +49,15 @@
 mod apply;
 mod digest;
 mod disk;
+mod disk_stall;
 mod entry;
 mod error;
 mod evidence;
-mod gone;
 mod group;
 mod handover;
 mod identity;
 mod incoming;
+mod leader_probe;
 mod leadership;
 mod log_store;
 mod network;
@@ -64,9 +65,8 @@ mod node;
 mod plausible;
 mod receive;
 mod removal;
-mod roll;
+mod removed_members;
 mod snapshot;
-mod stall;
 mod tables;
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::apply::Applier;
 use super::digest::Digests;
+use super::disk_stall::stalled;
 use super::entry::{Command, Kind, NodeId, Start, Vote};
 use super::evidence::Evidence;
 use super::group::{is_alone, write_error};
@@ -25,15 +26,14 @@ use super::log_store::{Growth, LogStore};
 use super::network::{Core, Network};
 use super::plausible::TERM_MAX;
 use super::removal::was_removed;
-use super::roll::Roll;
+use super::removed_members::RemovedMembers;
 use super::snapshot::{SNAPSHOTS, Snapshots, newest};
-use super::stall::stalled;
 use super::tables::{LOG_FILE, Tables, VOTE};
 use super::writer::Writer;
 use super::{Disk, Error, Fatal, Group, Leadership, Machine, OnFatal, ProposeError, Unreadable};
 use crate::crash::crash_point;
+use crate::model::{TEXT_CHARS_MAX, escape};
 use crate::rpc::client;
-use crate::spec::{TEXT_CHARS_MAX, escape};
 
 /// Milliseconds between a leader's heartbeats, and the time limit of each answer.
 const HEARTBEAT_MS: u64 = 100;
@@ -146,15 +146,15 @@ impl Node {
     pub async fn open<M: Machine>(options: Options, machine: Arc<M>) -> Result<Self, Error> {
         let identity = claim(&options)?;
         let digests = Arc::<Digests>::default();
-        let roll = Arc::<Roll>::default();
-        let started = start(&options, identity, machine, (&digests, &roll)).await?;
+        let removed_members = Arc::<RemovedMembers>::default();
+        let started = start(&options, identity, machine, (&digests, &removed_members)).await?;
         let Started { raft, writes, evidence, tables } = started;
         let (tell, leadership) = watch::channel(Leadership::Follows { leader: None });
         let watched = watch_leadership(raft.clone(), identity.node, Arc::clone(&evidence), tell);
         tokio::spawn(watched);
         let incoming = Incoming::at(Snapshots::incoming_path(&options.folder));
         let (whose, links) = ((identity, options.folder.clone()), options.links.clone());
-        let records = (roll, Arc::clone(&evidence), tables);
+        let records = (removed_members, Arc::clone(&evidence), tables);
         let group = Group::new(raft.clone(), whose, leadership, records, incoming, links);
         let believed = Duration::from_millis(options.limits.believed_ms);
         tokio::spawn(group.clone().watch_leader(believed));
@@ -179,7 +179,7 @@ impl Node {
             return Err(self.group.follows());
         }
         let notes = self.evidence.notes(&self.raft);
-        let command = Command { body: command, seen: self.digests.last(), notes };
+        let command = Command { body: command, last_applied: self.digests.last(), notes };
         crash_point!("l02");
         let written = self.raft.client_write(command);
         let within = if self.group.is_alone() { Duration::MAX } else { AGREE_WITHIN };
@@ -326,7 +326,7 @@ async fn start<M: Machine>(
     options: &Options,
     identity: Identity,
     machine: Arc<M>,
-    (digests, roll): (&Arc<Digests>, &Arc<Roll>),
+    (digests, removed_members): (&Arc<Digests>, &Arc<RemovedMembers>),
 ) -> Result<Started, Error> {
     let folder = options.folder.as_path();
     let tables = Arc::new(open_tables(options, identity).await?);
@@ -349,7 +349,7 @@ async fn start<M: Machine>(
         let index = last.unwrap_or_default().index;
         let rest = digests.load(index, body);
         let rest = rest.and_then(|rest| evidence.load(last, rest));
-        let state = rest.and_then(|rest| roll.load(&newest.meta.last_membership, rest));
+        let state = rest.and_then(|rest| removed_members.load(&newest.meta.last_membership, rest));
         let loaded = state.and_then(|state| machine.load(index, state));
         loaded.map_err(|error| unreadable(&file, "the state in it".into(), error))?;
     }
@@ -361,7 +361,7 @@ async fn start<M: Machine>(
     let snapshots = Snapshots::new(folder, writer);
     let newest = newest.map(|(newest, _)| newest);
     let compared = (Arc::clone(digests), Arc::clone(&options.on_fatal));
-    let records = (Arc::clone(roll), Arc::clone(&evidence));
+    let records = (Arc::clone(removed_members), Arc::clone(&evidence));
     let applier = Applier::new(machine, snapshots, Arc::clone(&growth), compared, records, newest);
     let config = Arc::new(config(options.limits));
     let core = Core::default();

@@ -77,7 +77,7 @@ impl Group {
 
     /// The numbers of all masters that were removed, as far as this node knows. They are not used again.
     pub fn removed(&self) -> std::collections::BTreeSet<u64> {
-        self.roll().removed()
+        self.removed_members().numbers()
     }
 
     /// Whether this node is a member of its group, as far as it knows.

@@ -5,19 +5,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use super::hand::{Hand, Order, Report, Shared};
 use super::outputs::{Outputs, Readied};
+use super::slot_thread::{Order, Report, Shared, SlotThread};
 use super::{Error, Options, Phase, Prepared, Progress};
 use crate::clock::{Clock, rfc3339};
 use crate::job::{Combine, Job, Partition};
+use crate::model::{
+    AttemptId, Cause, Counters, Failure, FileRange, JobId, JobOptions, JobSpec, JobState, Manifest,
+    TaskKind, Volume, WorkerId,
+};
 use crate::scheduler::{
     Cancel, Command, Complete, Effect, Fail, PlanDone, RegisterWorker, Scheduler, Submit,
 };
 use crate::shuffle::{CollectStats, block_bytes};
-use crate::spec::{
-    AttemptId, Cause, Counters, Failure, FileRange, JobId, JobOptions, JobSpec, JobState, Manifest,
-    TaskKind, Volume, WorkerId,
-};
 use crate::task::{self, BadRecords, Env, JobFold, PartDone};
 
 /// How a run ended.
@@ -112,8 +112,9 @@ pub fn run<J: Job>(
             let (order, received) = channel();
             orders.push(order);
             let (shared, report) = (&shared, report.clone());
-            let hand = Hand { shared, worker: WorkerId(number), collector: None, spare: None };
-            scope.spawn(move |_| hand.work(&received, &report));
+            let slot_thread =
+                SlotThread { shared, worker: WorkerId(number), collector: None, spare: None };
+            scope.spawn(move |_| slot_thread.work(&received, &report));
         }
         drop(report);
         let driver = Driver {

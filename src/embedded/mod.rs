@@ -13,10 +13,10 @@
 //! table. This is possible because no task is retried here.
 
 mod driver;
-mod hand;
 mod outputs;
 mod prepare;
 mod progress;
+mod slot_thread;
 
 pub use driver::{Outcome, run};
 pub use prepare::{Error, Options, Prepared, prepare};

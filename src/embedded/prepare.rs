@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::format::source::Codec;
 use crate::job::Job;
-use crate::spec::{FileRange, InputNotes, JobSpec, Location, Nonce};
+use crate::model::{FileRange, InputNotes, JobSpec, Location, Nonce};
 use crate::storage::{self, Scratch, ScratchPlaces, Staging, StagingOptions};
 use crate::task;
 
@@ -27,7 +27,7 @@ pub struct Options {
 pub enum Error {
     /// The spec is invalid.
     #[error(transparent)]
-    Spec(#[from] crate::spec::Error),
+    Spec(#[from] crate::model::Error),
     /// The input cannot be used, or the output is inside it.
     #[error(transparent)]
     Input(#[from] task::ListError),

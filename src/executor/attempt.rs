@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::frame::{Done, Run, Work};
 use crate::job::{Job, Partition};
+use crate::model::{
+    AttemptId, Cause, Counters, Failure, FileRange, SegmentRef, Split, TaskId, Usage, Volume,
+};
 use crate::record::block::Codec;
 use crate::record::hash;
 use crate::shuffle::ReadProgress;
-use crate::spec::{
-    AttemptId, Cause, Counters, Failure, FileRange, SegmentRef, Split, TaskId, Usage, Volume,
-};
 use crate::storage::{SharedStaging, StagingOptions};
 use crate::task::{
-    self, BadRecords, Env, MapDone, MapsDone, More, PartDone, Plan, PlanFile, SpillTo, Trouble,
-    Winners, folder_name,
+    self, AttemptError, BadRecords, Env, MapDone, MapsDone, More, PartDone, Plan, PlanFile,
+    SpillTo, Winners, folder_name,
 };
 
 /// Never set: a worker stops an attempt by killing the process.
@@ -35,7 +35,7 @@ pub fn carry_out<J: Job>(
 ) -> Result<Done, Failure> {
     let attempt = Attempt { run, progress };
     let done = task::guard(|| Ok(attempt.run::<J>(more)));
-    let done = done.unwrap_or_else(|trouble| Err(trouble.into_failure()));
+    let done = done.unwrap_or_else(|attempt_error| Err(attempt_error.into_failure()));
     if done.is_err() && !matches!(run.work, Work::Commit { .. } | Work::Sweep) {
         attempt.discard();
     }
@@ -185,7 +185,7 @@ impl Attempt<'_> {
     }
 
     fn out(&self) -> Result<&Path, Failure> {
-        let out = self.run.spec.output.as_ref().map(crate::spec::Location::path);
+        let out = self.run.spec.output.as_ref().map(crate::model::Location::path);
         let missing = "the job's spec names no output folder, which a cluster needs\nhint: name \
                        one with --output DIR";
         out.ok_or_else(|| Failure::new(Cause::UserError, missing))
@@ -286,5 +286,5 @@ fn digest(parts: &[PartDone]) -> u64 {
 }
 
 fn failed(error: impl StdError + Send + Sync + 'static) -> Failure {
-    Trouble::Framework(Box::new(error)).into_failure()
+    AttemptError::Framework(Box::new(error)).into_failure()
 }

@@ -4,19 +4,19 @@
 //!   worker ══ socket ══ reader thread ──Run──► main thread   one attempt after the other, the author's code included
 //!                │          │ closed                 │ Done | Failed
 //!                │          ▼                        ▼
-//!                │       exit, whatever runs      Voice ◄── progress thread, ten times a second at most
+//!                │       exit, whatever runs   Reporter ◄── progress thread, ten times a second at most
 //!                └───────────────────────────────────┘
 //! ```
 //!
 //! An executor ends when its worker ends, even if user code is in an endless loop: the executor exits when the socket
 //! closes, and its supervisor (`supervisor.rs`) kills it when the worker has ended.
 
-mod asking;
 mod attempt;
+mod more_maps;
 mod peak;
+mod reporter;
 mod start;
 mod supervisor;
-mod voice;
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -30,15 +30,15 @@ use rustix::fs::Mode;
 use rustix::process::{Pid, umask};
 pub use start::{Started, start};
 
-use self::asking::Asking;
+use self::more_maps::MoreMaps;
+use self::reporter::Reporter;
 use self::supervisor::end_orphans;
-use self::voice::Voice;
 use crate::clock::Clock;
 use crate::crash::crash_point;
 use crate::frame::{self, Connection, Done, FromExecutor, Run, ToExecutor};
 use crate::job::Job;
+use crate::model::Failure;
 use crate::shuffle::ReadProgress;
-use crate::spec::Failure;
 
 /// How long the worker may take to send its hello.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
@@ -89,33 +89,33 @@ pub fn serve<J: Job>(started: Started) -> Result<(), Error> {
     connection.greet_worker()?;
     deadline(None)?;
 
-    let voice = Arc::new(Voice::new(Connection::new(other)));
+    let reporter = Arc::new(Reporter::new(Connection::new(other)));
     let (order, orders) = channel();
     let (give, given) = channel();
     let reader = thread::Builder::new().name("reader".into());
     reader.spawn(move || read(connection, &order, &give)).map_err(cannot("start a thread"))?;
-    let shared = Arc::clone(&voice);
+    let shared = Arc::clone(&reporter);
     let progress = thread::Builder::new().name("progress".into());
-    progress.spawn(move || shared.tell_progress()).map_err(cannot("start a thread"))?;
-    work::<J>(&orders, &given, &voice, supervisor)
+    progress.spawn(move || shared.report_progress()).map_err(cannot("start a thread"))?;
+    work::<J>(&orders, &given, &reporter, supervisor)
 }
 
 /// Runs attempts until the reader ends the process.
 fn work<J: Job>(
     orders: &Receiver<Box<Run>>,
     given: &Receiver<Vec<u32>>,
-    voice: &Voice,
+    reporter: &Reporter,
     supervisor: Option<Pid>,
 ) -> Result<(), Error> {
     let clock = Clock::system();
     for run in orders {
-        voice.say(&FromExecutor::Begun { pid: std::process::id() })?;
+        reporter.send(&FromExecutor::Begun { pid: std::process::id() })?;
         // The worker keeps its own files private, but files that the job writes have the modes that its submitter
         // wants.
         umask(Mode::from_bits_truncate(run.spec.umask & MODE_BITS));
         let progress = Arc::new(ReadProgress::default());
-        voice.begin(Arc::clone(&progress));
-        let mut more = Asking::new(&run, voice, given, &clock);
+        reporter.begin(Arc::clone(&progress));
+        let mut more = MoreMaps::new(&run, reporter, given, &clock);
         peak::reset();
         let mut done: Result<Done, Failure> = carry_out::<J>(&run, &progress, &mut more);
         if let Some(volume) = done.as_mut().ok().and_then(Done::volume_mut) {
@@ -124,7 +124,7 @@ fn work<J: Job>(
         if let Some(supervisor) = supervisor {
             end_orphans(supervisor);
         }
-        voice.end(&match done {
+        reporter.end(&match done {
             Ok(done) => FromExecutor::Done(done),
             Err(failure) => FromExecutor::Failed(failure),
         })?;

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::source::Codec;
-use crate::spec::{Location, add_place};
+use crate::model::{Location, add_place};
 use crate::storage;
 
 /// Error of reading a file as records, or of writing a record.

@@ -5,8 +5,8 @@ use std::io::Write;
 use memchr::memchr3;
 
 use super::Error;
+use crate::model::escape;
 use crate::record::{Text, TextBuf};
-use crate::spec::escape;
 
 /// Maximum number of characters of a refused field or line that its error shows.
 pub(super) const EXCERPT_CHARS_MAX: usize = 80;

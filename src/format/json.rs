@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Error, Input, Last, Lines, Output, Source, Writes};
-use crate::spec::escape;
+use crate::model::escape;
 
 /// Maximum number of characters of a bad line that its error shows.
 const EXCERPT_CHARS_MAX: usize = 80;

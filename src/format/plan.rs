@@ -2,7 +2,7 @@
 
 use super::source::is_compressed;
 use super::{Error, Input};
-use crate::spec::{FileRange, Split};
+use crate::model::{FileRange, Split};
 
 /// Number of splits that an input of medium size is cut into: enough to balance many workers.
 const SPLITS_AIMED_AT: u64 = 64;
@@ -118,7 +118,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::spec::{FileIdentity, Location};
+    use crate::model::{FileIdentity, Location};
 
     const MIB: u64 = 1 << 20;
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::source::Options;
 use super::{Error, Input, Source};
-use crate::spec::{FileIdentity, FileRange, Location};
+use crate::model::{FileIdentity, FileRange, Location};
 
 /// Returns the range of a whole file, as listed for the named input `source`.
 pub(super) fn listed(path: &Path, source: u32) -> FileRange {

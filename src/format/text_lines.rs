@@ -4,8 +4,8 @@ use memchr::memchr;
 
 use super::field::EXCERPT_CHARS_MAX;
 use super::{Error, Output, Writes};
+use crate::model::escape;
 use crate::record::{Text, TextBuf};
-use crate::spec::escape;
 
 /// Values that can be written as bytes: text, bytes, and tuples of them, in order. `()` has no bytes.
 #[diagnostic::on_unimplemented(

@@ -29,7 +29,7 @@ pub use connection::Connection;
 pub use error::Error;
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{AttemptId, Failure, InputNotes, JobSpec, LocalPath, Nonce, SegmentRef};
+use crate::model::{AttemptId, Failure, InputNotes, JobSpec, LocalPath, Nonce, SegmentRef};
 
 /// First argument of a job executable that must serve as an executor.
 pub const EXECUTOR_ARG: &str = "--gristmill=executor";
@@ -113,11 +113,11 @@ pub struct Run {
 
 /// The work of an attempt, with the plan's file and the segments that a reduce reads: one for each map that has not
 /// joined another, in the order of the maps.
-pub type Work = crate::spec::Work<LocalPath, Vec<SegmentRef>>;
+pub type Work = crate::model::Work<LocalPath, Vec<SegmentRef>>;
 
 /// Result of a successful attempt, with the plan's file and the sealed spill file of a map. A map of a map-only job has
 /// none.
-pub type Done = crate::spec::Done<LocalPath, Option<LocalPath>>;
+pub type Done = crate::model::Done<LocalPath, Option<LocalPath>>;
 
 /// What a job executable that must describe a job answers, as one frame on its standard output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::spec::{
+use crate::model::{
     Cause, Counters, Digest, InputSpec, JobId, Location, RecordRef, SegmentInfo, SegmentPlace,
     SideFileSpec, TaskKind, Volume,
 };

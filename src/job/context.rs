@@ -7,7 +7,7 @@ use super::part::Written;
 use super::side::Sides;
 use super::{Counter, Error, Result, Side, SideWriter};
 use crate::format::Output;
-use crate::spec::Counters;
+use crate::model::Counters;
 use crate::storage::AttemptFolder;
 
 /// The bytes written to each side output, by name, as a complete part.

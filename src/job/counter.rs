@@ -41,8 +41,8 @@ impl Counts {
         }
     }
 
-    pub(crate) fn into_counters(self) -> crate::spec::Counters {
-        let mut counters = crate::spec::Counters::default();
+    pub(crate) fn into_counters(self) -> crate::model::Counters {
+        let mut counters = crate::model::Counters::default();
         for (counter, n) in self.0 {
             counters.add(counter.group, counter.name, n);
         }

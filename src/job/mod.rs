@@ -224,7 +224,7 @@ pub trait Job: JobValue + Send + 'static {
 #[derive(Clone, Debug)]
 pub struct Task {
     /// Its id, such as `j1/m12`.
-    pub id: crate::spec::TaskId,
+    pub id: crate::model::TaskId,
     /// The number of parts of the output.
     pub reducers: u32,
 }

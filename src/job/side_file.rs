@@ -16,7 +16,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Error, Result};
-use crate::spec::{LocalPath, Location, SideFileSpec};
+use crate::model::{LocalPath, Location, SideFileSpec};
 
 thread_local! {
     /// Side files found in the job value that is being serialized.

@@ -4,9 +4,9 @@ use std::marker::PhantomData;
 
 use super::combine::Number;
 use super::{Error, Job, OrderOf, Result};
+use crate::model::escape;
 use crate::record::{Key, SERDE_HINT, value};
 use crate::shuffle::Group;
-use crate::spec::escape;
 
 /// Maximum number of characters of a key that an error shows.
 const KEY_CHARS_MAX: usize = 80;

@@ -12,8 +12,8 @@ use super::message::Message;
 use super::refusal::{Typed, refusal};
 use crate::format::Input;
 use crate::job::Job;
+use crate::model::{Invocation, TEXT_CHARS_MAX, escape};
 use crate::record::hash::hash;
-use crate::spec::{Invocation, TEXT_CHARS_MAX, escape};
 
 /// Text below the flags, before the examples.
 const AFTER_HELP: &str = "\

@@ -13,7 +13,7 @@ use super::message::Message;
 use super::{STDOUT_HINT, clash_message, exit, own, spec, stdout_failed, write_out};
 use crate::frame::{self, Description};
 use crate::job::Job;
-use crate::spec::{InputNotes, JobSpec, Location};
+use crate::model::{InputNotes, JobSpec, Location};
 use crate::storage::SharedStaging;
 use crate::task;
 

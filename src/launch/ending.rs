@@ -23,7 +23,7 @@ use libc::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP, SIGXCPU, c
 use super::message::Message;
 use super::{exit, say};
 use crate::embedded::{Phase, Progress};
-use crate::spec::size;
+use crate::model::size;
 use crate::storage::Cleanup;
 use crate::task;
 

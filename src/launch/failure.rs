@@ -1,7 +1,7 @@
 //! Formats the message of a failed job: the source line and the error, then a hint, then the record and other details.
 
 use super::message::Message;
-use crate::spec::{
+use crate::model::{
     AttemptId, Cause, Failure, RecordRef, TEXT_CHARS_MAX, escape, escape_hint, escape_message,
     escape_what, with_hint,
 };

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, Args, Command, ValueEnum};
 
 use super::message::Message;
-use crate::spec::job::{MEMORY_BYTES, REDUCERS, SPLIT_BYTES};
-use crate::spec::{Error, TEXT_CHARS_MAX, escape, size, split_hint};
+use crate::model::job::{MEMORY_BYTES, REDUCERS, SPLIT_BYTES};
+use crate::model::{Error, TEXT_CHARS_MAX, escape, size, split_hint};
 
 /// Maximum number of threads of one run: more would only wait for each other.
 const THREADS_MAX: u64 = 1024;

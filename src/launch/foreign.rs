@@ -7,7 +7,7 @@ use std::io::{StdoutLock, stdout};
 
 #[cfg(feature = "cluster")]
 use super::standard::output;
-use crate::spec::escape_text;
+use crate::model::escape_text;
 
 /// The longest character, in bytes.
 const CHARACTER_BYTES_MAX: usize = 4;

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::message::Message;
-use crate::spec::{InputSpec, Location, TEXT_CHARS_MAX, escape};
+use crate::model::{InputSpec, Location, TEXT_CHARS_MAX, escape};
 
 /// Parses the inputs. `names` are the job's kinds of input, if it has several.
 pub(super) fn inputs(names: &[&str], paths: &[PathBuf]) -> Result<Vec<InputSpec>, Message> {

@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::time::Duration;
 
-use crate::spec::{escape, split_hint};
+use crate::model::{escape, split_hint};
 
 /// An error as a user sees it: `error: what is wrong: where`, `hint: what to do`, then indented details.
 ///

@@ -61,8 +61,8 @@ use crate::executor;
 use crate::format::Input;
 use crate::frame::{DESCRIBE_AGAIN_ARG, DESCRIBE_ARG, EXECUTOR_ARG};
 use crate::job::{By, Job, Partition, named_by, says_the_same};
+use crate::model::{Invocation, JobSpec, JobState, escape_message};
 use crate::record::{Key, Misfit, SERDE_HINT, probe};
-use crate::spec::{Invocation, JobSpec, JobState, escape_message};
 use crate::{storage, task};
 
 /// Runs a job with the arguments of this process, and returns the exit code for `main` of a job executable.

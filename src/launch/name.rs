@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::spec::job::NAME_BYTES;
+use crate::model::job::NAME_BYTES;
 
 /// The name of a job whose executable has no usable name.
 const NAMELESS: &str = "job";
@@ -27,7 +27,7 @@ pub(super) fn job_name(executable: Option<&OsStr>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::job::check_name;
+    use crate::model::job::check_name;
 
     #[test]
     fn every_executable_has_a_name_that_fits() {

@@ -11,7 +11,7 @@ use clap::{Arg, Command};
 
 use super::flags::ours;
 use super::message::Message;
-use crate::spec::{TEXT_CHARS_MAX, escape, split_hint, with_hint};
+use crate::model::{TEXT_CHARS_MAX, escape, split_hint, with_hint};
 
 /// The command that takes its own flags before a job executable.
 const SUBMIT: &str = "gristmill submit";

@@ -9,7 +9,7 @@ use super::flags::Form;
 use super::message::count;
 use crate::embedded::{Outcome, Phase, Prepared, Progress};
 use crate::job::By;
-use crate::spec::{Counters, InputNotes, JobSpec, JobState, Repeat, manifest, size};
+use crate::model::{Counters, InputNotes, JobSpec, JobState, Repeat, manifest, size};
 use crate::task::{GROUP, MAP_INPUT_RECORDS, MAP_OUTPUT_BYTES, MAP_OUTPUT_RECORDS, PartDone};
 
 /// Facts about a run. Times are in seconds. Keys may be added, but are never renamed.
@@ -23,7 +23,7 @@ struct Summary<'s> {
     map_output: Moved,
     spills: Spills,
     output: Written<'s>,
-    side_outputs: Beside,
+    side_outputs: SideOutputs,
     skipped: Value,
     reached_again: Value,
     #[serde(skip)]
@@ -75,7 +75,7 @@ struct Written<'s> {
 
 /// Side outputs.
 #[derive(Debug, Serialize)]
-struct Beside {
+struct SideOutputs {
     files: usize,
     records: u64,
     bytes: u64,
@@ -105,7 +105,7 @@ pub(super) fn render(
     let is_own = |part: &&PartDone| part.sealed.name.starts_with("part-");
     let is_bad = |part: &&PartDone| manifest::is_bad(&part.sealed.name);
     let own = Sum::of(outcome.parts.iter().filter(is_own));
-    let beside = Sum::of(outcome.parts.iter().filter(|part| !is_own(part) && !is_bad(part)));
+    let side_outputs = Sum::of(outcome.parts.iter().filter(|part| !is_own(part) && !is_bad(part)));
     let (skipped, reached_again) = notes_json(&prepared.notes);
     let summary = Summary {
         job: &spec.name,
@@ -140,7 +140,11 @@ pub(super) fn render(
             records: own.records,
             bytes: own.bytes,
         },
-        side_outputs: Beside { files: beside.files, records: beside.records, bytes: beside.bytes },
+        side_outputs: SideOutputs {
+            files: side_outputs.files,
+            records: side_outputs.records,
+            bytes: side_outputs.bytes,
+        },
         skipped,
         reached_again,
         notes: prepared.notes.sentences(),
@@ -247,7 +251,7 @@ impl Summary<'_> {
             count(*records, "record"),
             size::format(*bytes)
         ));
-        if let (Beside { files: files @ 1.., records, bytes }, Some(_)) =
+        if let (SideOutputs { files: files @ 1.., records, bytes }, Some(_)) =
             (&self.side_outputs, folder)
         {
             lines.push(format!(
@@ -316,7 +320,8 @@ impl Summary<'_> {
                 None => format!("{bad} skipped, {not_kept}"),
             });
         }
-        if let (Beside { files: 1.., records, .. }, None) = (&self.side_outputs, self.output.folder)
+        if let (SideOutputs { files: 1.., records, .. }, None) =
+            (&self.side_outputs, self.output.folder)
         {
             remarks.push(format!("{} of side outputs {not_kept}", count(*records, "record")));
         }

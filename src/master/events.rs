@@ -8,10 +8,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::state::{Applied, Change, State};
-use crate::scheduler::{Command, Effect};
-use crate::spec::{
+use crate::model::{
     AttemptId, AttemptState, Cause, JobId, JobState, TaskKind, WorkerId, WorkerState,
 };
+use crate::scheduler::{Command, Effect};
 
 /// Most events that are kept. A client that has missed more must reload everything.
 const REMEMBERED_MAX: usize = 16_384;

@@ -5,14 +5,14 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use super::reports::decide;
-use super::views::no_job;
-use super::{Master, Shared, recipes, views, why};
+use super::status_lines::no_job;
+use super::{Master, Shared, recipes, status_lines, why};
+use crate::model::{JobId, JobState, WorkerId};
 use crate::rpc::jobs::{JobLine, JobStatus, Jobs, Submit, TaskLine, TasksRequest, WorkerLine};
 use crate::rpc::recipe::{Recipe, RecipeRequest};
 use crate::rpc::refusal::Refusal;
 use crate::rpc::why::Why;
 use crate::scheduler::{Cancel, Drain, Rejection};
-use crate::spec::{JobId, JobState, WorkerId};
 
 /// How long a request for a status waits for a change, in milliseconds.
 const STATUS_WAIT_MS: u64 = 1_000;
@@ -24,7 +24,7 @@ impl Jobs for Master {
 
     async fn list(&self) -> Result<Vec<JobLine>, Refusal> {
         let shared = &self.shared;
-        shared.led(async { Ok(shared.proposer.read(views::lines)) }).await
+        shared.led(async { Ok(shared.proposer.read(status_lines::lines)) }).await
     }
 
     async fn status(&self, job: JobId, after: u64) -> Result<JobStatus, Refusal> {
@@ -33,7 +33,9 @@ impl Jobs for Master {
 
     async fn tasks(&self, request: TasksRequest) -> Result<Vec<TaskLine>, Refusal> {
         let shared = &self.shared;
-        let page = || shared.proposer.read(|state| views::tasks(state, &shared.desk(), request));
+        let page = || {
+            shared.proposer.read(|state| status_lines::tasks(state, &shared.volatile(), request))
+        };
         shared.led(async { page().ok_or_else(|| no_job(request.job)) }).await
     }
 
@@ -63,7 +65,8 @@ impl Jobs for Master {
         let shared = &self.shared;
         let (now_ms, wall_ms) = (shared.now_ms(), shared.clock.wall_ms());
         let lines = || {
-            let look = |state: &_| views::workers(state, &shared.desk(), now_ms, wall_ms);
+            let look =
+                |state: &_| status_lines::workers(state, &shared.volatile(), now_ms, wall_ms);
             shared.proposer.read(look)
         };
         shared.led(async { Ok(lines()) }).await
@@ -107,9 +110,9 @@ impl Shared {
             changed.as_mut().enable();
             self.leads()?;
             let status = self.proposer.read(|state| {
-                let mut desk = self.desk();
-                let status = views::status(state, &desk, job)?;
-                Some(desk.versioned(status))
+                let mut volatile = self.volatile();
+                let status = status_lines::status(state, &volatile, job)?;
+                Some(volatile.versioned(status))
             });
             let status = status.ok_or_else(|| no_job(job))?;
             // A new leader starts version numbers again, so any difference counts as a change.

@@ -73,14 +73,14 @@ impl Shared {
             Leadership::Leads { since } => {
                 if self.leads_since.load(Ordering::SeqCst) != since {
                     self.proposer.read(|state| {
-                        self.desk().take_over(state, self.now_ms(), self.lease_ms);
+                        self.volatile().take_over(state, self.now_ms(), self.lease_ms);
                     });
                     self.leads_since.store(since, Ordering::SeqCst);
                 }
             }
             Leadership::Follows { .. } => {
                 self.leads_since.store(0, Ordering::SeqCst);
-                self.desk().wake_all();
+                self.volatile().wake_all();
             }
         }
         self.note_change();

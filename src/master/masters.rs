@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::leading::refusal;
 use super::{Master, Shared};
 use crate::consensus::{Group, Member};
+use crate::model::{MasterId, Nonce};
 use crate::rpc::client::Fellow;
 use crate::rpc::masters::{Join, MasterLine, MasterList, Masters, RemovedList, Role};
 use crate::rpc::raft::{Call, Raft};
 use crate::rpc::refusal::Refusal;
-use crate::spec::{MasterId, Nonce};
 
 /// How long another master may take to return its status.
 const STANDING_WITHIN: Duration = Duration::from_secs(1);

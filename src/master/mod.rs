@@ -1,9 +1,9 @@
 //! Turns requests of clients and workers into proposals, and the state into answers.
 //!
 //! Two kinds of state are kept strictly apart. The `state` is replicated: it changes only by `Change`s, which the
-//! `proposer` applies in order, and it reads no clock. The `desk` belongs to this master alone: when workers polled,
-//! which polls wait for an answer, and the progress that attempts report. The desk may be lost at any time. Then
-//! workers register or poll again, and timeouts start again.
+//! `proposer` applies in order, and it reads no clock. The `volatile` state belongs to this master alone: when
+//! workers polled, which polls wait for an answer, and the progress that attempts report. It may be lost at any time.
+//! Then workers register or poll again, and timeouts start again.
 //!
 //! ```text
 //!   client ── jobs ─────┐                          ┌── state: scheduler, job and worker records
@@ -12,22 +12,22 @@
 //!                ▲                                            │
 //!                └── orders: all that the worker should hold ◄┘
 //!
-//!   ten times a second: watching (leases, timeouts, backups, sweeps, history)
+//!   ten times a second: timers (leases, timeouts, backups, sweeps, history)
 //! ```
 //!
 //! | file | purpose |
 //! |---|---|
 //! | `state`, `proposer` | the replicated state, and the one way to change it |
-//! | `desk` | what only this master knows |
+//! | `volatile` | what only this master knows |
 //! | `registering`, `polling`, `reports`, `orders` | workers |
 //! | `sweeps` | removes what failed jobs have left in staging |
-//! | `watching` | everything that depends on time |
-//! | `jobs`, `submitting`, `views` | clients |
-//! | `reading`, `looking`, `events` | read-only requests: pages of lists, data for the web, recent events |
+//! | `timers` | everything that depends on time |
+//! | `jobs`, `submitting`, `status_lines` | clients |
+//! | `queries`, `page_data`, `events` | read-only requests: pages of lists, data for the web, recent events |
 //! | `artifacts`, `holding`, `copies` | executables, specs and plans, on disk; on a majority of the masters |
 //! | `leading`, `masters`, `removing` | lets only the leader serve requests; requests about masters; their removal |
 //!
-//! Lock order: the state first, then the desk.
+//! Lock order: the state first, then the volatile state.
 //!
 //! After a restart or a change of leader, the state holds everything that was acknowledged. The leader gives each
 //! worker a new lease. The workers' next polls report the running attempts. These attempts continue, and none is
@@ -35,28 +35,28 @@
 
 mod artifacts;
 mod copies;
-mod desk;
 mod error;
 mod events;
 mod holding;
 mod jobs;
 mod leading;
-mod looking;
 mod masters;
 mod orders;
+mod page_data;
 mod polling;
 mod proposer;
-mod reading;
+mod queries;
 mod recipes;
 mod registering;
 mod removing;
 mod reports;
 mod state;
+mod status_lines;
 mod submitting;
 mod sweeping;
 mod sweeps;
-mod views;
-mod watching;
+mod timers;
+mod volatile;
 mod why;
 
 use std::future::Future;
@@ -70,23 +70,23 @@ use tokio::sync::{Notify, watch};
 use crate::clock::Clock;
 use crate::consensus::{self, Group, Node, ProposeError};
 use crate::crash::crash_point;
+use crate::model::{AttemptId, MasterId, Nonce, WorkerId};
 use crate::rpc::client;
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::{Command, Effect, Rejection};
-use crate::spec::{AttemptId, MasterId, Nonce, WorkerId};
 
 use artifacts::Store;
 use copies::Copies;
-use desk::Desk;
 use proposer::{Proposer, Replica};
 use state::{Applied, Change};
+use volatile::Volatile;
 
 pub use crate::consensus::{Begin, Disk, Limits, OnFatal};
 pub use error::Error;
 pub use events::{Event, EventId, Happened, What};
-pub use looking::{Held, JobFacts, Seen};
-pub use reading::{Figures, Heard, JobsPage, Leader};
-pub use watching::TICK_MS;
+pub use page_data::{Held, JobFacts, StartedTask};
+pub use queries::{Figures, Heard, JobsPage, Leader};
+pub use timers::TICK_MS;
 
 /// Default lease of a worker, in milliseconds: how long it may be silent before it is considered lost.
 pub const LEASE_MS: u64 = 3_000;
@@ -141,7 +141,7 @@ struct Shared {
     proposer: Proposer,
     /// The other masters; `None` without a log.
     group: Option<Group>,
-    desk: Mutex<Desk>,
+    volatile: Mutex<Volatile>,
     store: Store,
     copies: Copies,
     clock: Clock,
@@ -270,7 +270,7 @@ impl Master {
     pub async fn hand_over(&self) {
         let shared = &self.shared;
         shared.is_stopping.store(true, Ordering::SeqCst);
-        shared.desk().wake_all();
+        shared.volatile().wake_all();
         shared.note_change();
         let Some(group) = shared.group.as_ref().filter(|group| !group.is_alone()) else { return };
         match tokio::time::timeout(HAND_OVER_WITHIN, group.hand_over(None)).await {
@@ -314,7 +314,7 @@ impl Master {
         let shared = Shared {
             proposer,
             group,
-            desk: Mutex::new(Desk::default()),
+            volatile: Mutex::new(Volatile::default()),
             store,
             copies: Copies::default(),
             clock,
@@ -338,7 +338,7 @@ impl Master {
     /// before the lease ends, it loses nothing.
     pub fn connection_closed(&self, worker: WorkerId) {
         let now_ms = self.shared.now_ms();
-        self.shared.desk().connection_closed(worker, now_ms);
+        self.shared.volatile().connection_closed(worker, now_ms);
     }
 
     /// Does what time requires until `stop` is ready, then ends all waiting requests. [`run`] calls this.
@@ -359,7 +359,7 @@ impl Master {
             () = self.shared.until_removed() => {}
         }
         self.shared.is_stopping.store(true, Ordering::SeqCst);
-        self.shared.desk().wake_all();
+        self.shared.volatile().wake_all();
         self.shared.note_change();
     }
 }
@@ -367,7 +367,7 @@ impl Master {
 #[cfg(feature = "crash-points")]
 fn has_cancelled(applied: &Result<Vec<Applied>, Refusal>) -> bool {
     let mut effects = applied.iter().flatten().flatten().flatten();
-    let end = crate::spec::JobState::Cancelled;
+    let end = crate::model::JobState::Cancelled;
     effects.any(|effect| matches!(effect, Effect::JobEnded { state, .. } if *state == end))
 }
 
@@ -382,8 +382,8 @@ impl Shared {
         u64::try_from(passed.as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().expect("code that holds this lock cannot panic")
+    fn volatile(&self) -> MutexGuard<'_, Volatile> {
+        self.volatile.lock().expect("code that holds this lock cannot panic")
     }
 
     /// Applies changes in this order, without others in between, and wakes the polls that they concern. Continues even
@@ -404,15 +404,15 @@ impl Shared {
         crash_point!("l15", has_cancelled(&applied));
         let now_ms = self.now_ms();
         self.proposer.read(|state| {
-            let mut desk = self.desk();
+            let mut volatile = self.volatile();
             for attempt in settled {
-                if desk.settling.remove(&attempt) {
-                    desk.wake_holder(attempt);
+                if volatile.settling.remove(&attempt) {
+                    volatile.wake_holder(attempt);
                 }
             }
             let effects = applied.iter().flatten().flatten().flatten();
-            effects.for_each(|effect| desk.act(state, effect));
-            desk.assign_sweeps(state, now_ms);
+            effects.for_each(|effect| volatile.act(state, effect));
+            volatile.assign_sweeps(state, now_ms);
         });
         self.note_change();
         applied

@@ -2,23 +2,28 @@
 
 use std::collections::BTreeSet;
 
-use super::desk::{Desk, How, Said, Told};
 use super::state::State;
 use super::sweeps::is_sweep;
+use super::volatile::{Answer, HeldAs, PollState, Volatile};
 use crate::clock::rfc3339;
+use crate::model::{AttemptId, JobId, TaskKind, WorkerState};
 use crate::rpc::artifacts::Digest;
 use crate::rpc::workers::{Order, Orders, Poll, Work};
 use crate::scheduler::Job;
-use crate::spec::{AttemptId, JobId, TaskKind, WorkerState};
 
 /// The answer to a poll, without details; `None` if the worker must register.
-pub(super) fn told(state: &State, desk: &mut Desk, poll: &Poll, now_ms: u64) -> Option<Told> {
+pub(super) fn answer(
+    state: &State,
+    volatile: &mut Volatile,
+    poll: &Poll,
+    now_ms: u64,
+) -> Option<Answer> {
     let record = state.registered(poll.worker, poll.incarnation)?;
     let should = state.scheduler.should_hold(poll.worker, record.number)?;
     let mut attempts: BTreeSet<AttemptId> = should.clone();
     let is_held = |attempt| poll.held.iter().any(|held| held.attempt == attempt);
-    attempts.retain(|&attempt| desk.may_begin(attempt, is_held(attempt), now_ms));
-    attempts.extend(desk.sweeps.on(poll.worker));
+    attempts.retain(|&attempt| volatile.may_begin(attempt, is_held(attempt), now_ms));
+    attempts.extend(volatile.sweeps.on(poll.worker));
 
     let mut keep: BTreeSet<JobId> = poll.jobs.iter().copied().collect();
     let is_live = |job: &Job| !job.state().is_terminal();
@@ -31,24 +36,24 @@ pub(super) fn told(state: &State, desk: &mut Desk, poll: &Poll, now_ms: u64) -> 
     let joined = joined.collect();
     let view = state.scheduler.worker(poll.worker)?;
     let may_leave = view.state == WorkerState::Drained && attempts.is_empty();
-    Some(Told { attempts, joined, keep, may_leave })
+    Some(Answer { attempts, joined, keep, may_leave })
 }
 
 /// Whether the attempts that a worker reports differ from those that it should hold.
 ///
 /// Maps that an attempt asks for are ignored while a proposal about them is under way.
-pub(super) fn differs(desk: &Desk, said: &Said, told: &Told) -> bool {
-    let is_behind = |(attempt, how): (&AttemptId, &How)| match *how {
-        How::Ended => false,
-        How::Running { joined, wants } => {
-            (wants > 0 && !desk.settling.contains(attempt))
-                || told.joined.get(attempt).is_some_and(|&told| told != joined)
+pub(super) fn differs(volatile: &Volatile, poll_state: &PollState, answer: &Answer) -> bool {
+    let is_behind = |(attempt, how): (&AttemptId, &HeldAs)| match *how {
+        HeldAs::Ended => false,
+        HeldAs::Running { joined, wants } => {
+            (wants > 0 && !volatile.settling.contains(attempt))
+                || answer.joined.get(attempt).is_some_and(|&answer| answer != joined)
         }
     };
-    told.may_leave
-        || said.jobs != told.keep
-        || !said.held.keys().eq(&told.attempts)
-        || said.held.iter().any(is_behind)
+    answer.may_leave
+        || poll_state.jobs != answer.keep
+        || !poll_state.held.keys().eq(&answer.attempts)
+        || poll_state.held.iter().any(is_behind)
 }
 
 /// How many maps have joined a map attempt; 0 for other attempts.
@@ -58,14 +63,14 @@ fn joined(state: &State, attempt: AttemptId) -> Option<u32> {
 }
 
 /// The complete answer.
-pub(super) fn full(state: &State, epoch: u64, poll: &Poll, told: &Told) -> Orders {
-    let attempts = told.attempts.iter().filter_map(|&attempt| order(state, attempt));
+pub(super) fn full(state: &State, epoch: u64, poll: &Poll, answer: &Answer) -> Orders {
+    let attempts = answer.attempts.iter().filter_map(|&attempt| order(state, attempt));
     Orders {
         sequence: poll.sequence,
         epoch,
         attempts: attempts.collect(),
-        keep: told.keep.iter().copied().collect(),
-        may_leave: told.may_leave,
+        keep: answer.keep.iter().copied().collect(),
+        may_leave: answer.may_leave,
     }
 }
 

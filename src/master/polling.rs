@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::desk::Said;
 use super::reports::decide;
+use super::volatile::PollState;
 use super::{Master, Shared, orders};
 use crate::crash::crash_point;
+use crate::model::{TaskKind, WorkerId};
 use crate::rpc::refusal::Refusal;
 use crate::rpc::workers::{
     CHANGES_MAX, Leave, Locate, Located, LocatedMap, Orders, Poll, Register, Registered, Workers,
 };
 use crate::scheduler::{self, Cursor};
-use crate::spec::{TaskKind, WorkerId};
 
 /// How long the same answer to the same poll is held back, in milliseconds. Either the worker has received it and is
 /// about to act on it, or the answer was lost.
@@ -51,7 +51,7 @@ impl Shared {
         if !is_registered {
             return Err(unregistered(poll.worker));
         }
-        let begun = self.desk().begin_poll(&poll, now_ms, self.lease_ms);
+        let begun = self.volatile().begin_poll(&poll, now_ms, self.lease_ms);
         let Some((ticket, wake)) = begun else {
             // The worker ignores this answer, because it has polled again.
             return self.orders_now(&poll);
@@ -69,13 +69,16 @@ impl Shared {
     ) -> Result<Orders, Refusal> {
         self.hold_plans(poll).await?;
         self.report(poll).await?;
-        let said = Said::of(poll);
+        let poll_state = PollState::of(poll);
         loop {
             let epoch = self.leads()?;
-            match self.step(poll, &said, (ticket, epoch))? {
+            match self.step(poll, &poll_state, (ticket, epoch))? {
                 Step::Answer(orders) => {
-                    crash_point!("l07", has_new(&orders, &said, |_| true));
-                    crash_point!("l10", has_new(&orders, &said, |kind| kind == TaskKind::Commit));
+                    crash_point!("l07", has_new(&orders, &poll_state, |_| true));
+                    crash_point!(
+                        "l10",
+                        has_new(&orders, &poll_state, |kind| kind == TaskKind::Commit)
+                    );
                     return Ok(orders);
                 }
                 Step::Wait => {
@@ -88,21 +91,28 @@ impl Shared {
     }
 
     /// Decides whether to answer a poll now, and how.
-    fn step(&self, poll: &Poll, said: &Said, (ticket, epoch): (u64, u64)) -> Result<Step, Refusal> {
+    fn step(
+        &self,
+        poll: &Poll,
+        poll_state: &PollState,
+        (ticket, epoch): (u64, u64),
+    ) -> Result<Step, Refusal> {
         let now_ms = self.now_ms();
         self.proposer.read(|state| {
-            let mut desk = self.desk();
-            let told = orders::told(state, &mut desk, poll, now_ms);
-            let told = told.ok_or_else(|| unregistered(poll.worker))?;
-            let differs = orders::differs(&desk, said, &told);
-            let Some(session) = desk.session_mut(poll.worker) else {
+            let mut volatile = self.volatile();
+            let answer = orders::answer(state, &mut volatile, poll, now_ms);
+            let answer = answer.ok_or_else(|| unregistered(poll.worker))?;
+            let differs = orders::differs(&volatile, poll_state, &answer);
+            let Some(session) = volatile.session_mut(poll.worker) else {
                 return Err(unregistered(poll.worker));
             };
             if session.ticket() != ticket {
-                return Ok(Step::Answer(orders::full(state, epoch, poll, &told)));
+                return Ok(Step::Answer(orders::full(state, epoch, poll, &answer)));
             }
-            let is_repeated =
-                session.last.as_ref().is_some_and(|last| (&last.0, &last.1) == (said, &told));
+            let is_repeated = session
+                .last
+                .as_ref()
+                .is_some_and(|last| (&last.0, &last.1) == (poll_state, &answer));
             let wait_ms = match differs {
                 true if is_repeated => REPEAT_MS.min(self.lease_ms / 3),
                 true => 0,
@@ -115,9 +125,9 @@ impl Shared {
                 return Ok(Step::Wait);
             }
             session.answer_at_ms = None;
-            session.holds.extend(&told.attempts);
-            let orders = orders::full(state, epoch, poll, &told);
-            session.last = Some((said.clone(), told));
+            session.holds.extend(&answer.attempts);
+            let orders = orders::full(state, epoch, poll, &answer);
+            session.last = Some((poll_state.clone(), answer));
             Ok(Step::Answer(orders))
         })
     }
@@ -125,8 +135,9 @@ impl Shared {
     fn orders_now(&self, poll: &Poll) -> Result<Orders, Refusal> {
         let epoch = self.leads()?;
         self.proposer.read(|state| {
-            let told = orders::told(state, &mut self.desk(), poll, self.now_ms());
-            told.map(|told| orders::full(state, epoch, poll, &told))
+            let answer = orders::answer(state, &mut self.volatile(), poll, self.now_ms());
+            answer
+                .map(|answer| orders::full(state, epoch, poll, &answer))
                 .ok_or_else(|| unregistered(poll.worker))
         })
     }
@@ -141,7 +152,7 @@ impl Shared {
         });
         let Some(leave) = leave else { return Err(unregistered(worker)) };
         self.propose(vec![leave]).await?;
-        self.proposer.read(|state| self.desk().close_if_lost(state, worker));
+        self.proposer.read(|state| self.volatile().close_if_lost(state, worker));
         (self.log)(&format!("worker {worker} has left"));
         Ok(())
     }
@@ -174,9 +185,9 @@ impl Shared {
 
 /// Whether the answer contains an attempt of this kind that is new to the worker.
 #[cfg(feature = "crash-points")]
-fn has_new(orders: &Orders, said: &Said, is_so: impl Fn(TaskKind) -> bool) -> bool {
+fn has_new(orders: &Orders, poll_state: &PollState, is_so: impl Fn(TaskKind) -> bool) -> bool {
     let mut new = orders.attempts.iter().map(|order| order.attempt);
-    new.any(|attempt| is_so(attempt.task.kind) && !said.held.contains_key(&attempt))
+    new.any(|attempt| is_so(attempt.task.kind) && !poll_state.held.contains_key(&attempt))
 }
 
 fn unregistered(worker: WorkerId) -> Refusal {
@@ -199,10 +210,10 @@ impl Drop for Hold<'_> {
             return;
         }
         let now_ms = self.shared.now_ms();
-        // A poisoned desk ends the master anyway, and a drop must not panic.
-        let Ok(mut desk) = self.shared.desk.lock() else { return };
-        if desk.session(self.worker).is_some_and(|session| session.ticket() == self.ticket) {
-            desk.connection_closed(self.worker, now_ms);
+        // A poisoned lock ends the master anyway, and a drop must not panic.
+        let Ok(mut volatile) = self.shared.volatile.lock() else { return };
+        if volatile.session(self.worker).is_some_and(|session| session.ticket() == self.ticket) {
+            volatile.connection_closed(self.worker, now_ms);
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Describes how an attempt was started, for a replay: the digests of its artifacts, and the maps that shared it.
 
 use super::state::State;
-use super::views::no_job;
+use super::status_lines::no_job;
+use crate::model::{TaskId, TaskKind};
 use crate::rpc::recipe::{Recipe, RecipeRequest};
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::Job;
-use crate::spec::{TaskId, TaskKind};
 
 pub(super) fn recipe(state: &State, request: RecipeRequest) -> Result<Recipe, Refusal> {
     let RecipeRequest { task, number } = request;

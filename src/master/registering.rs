@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::Shared;
 use super::reports::decide;
 use super::state::{Change, State, WorkerRecord};
+use crate::model::{Nonce, WorkerId};
 use crate::rpc::refusal::Refusal;
 use crate::rpc::workers::{HeldOutput, Register, Registered};
 use crate::scheduler::{self, RegisterWorker, RestoreOutputs};
-use crate::spec::{Nonce, WorkerId};
 
 /// Map outputs in one command, about 30 bytes each.
 const OUTPUTS_AT_ONCE: usize = 10_000;
@@ -53,7 +53,7 @@ impl Shared {
                 worker
             }
         };
-        self.desk().open_session(worker, request.incarnation, now_ms, self.lease_ms);
+        self.volatile().open_session(worker, request.incarnation, now_ms, self.lease_ms);
         Ok(Registered { worker, lease_ms: self.lease_ms, cluster })
     }
 

@@ -14,9 +14,9 @@ use tokio::time::timeout;
 use super::leading::refusal;
 use super::{Master, Shared};
 use crate::consensus::{Group, Leadership, Member};
+use crate::model::MasterId;
 use crate::rpc::masters::Role;
 use crate::rpc::refusal::Refusal;
-use crate::spec::MasterId;
 
 /// How often a master that hears from no leader asks the others.
 const ASK_EVERY: Duration = Duration::from_secs(1);

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::state::{Change, State};
 use super::sweeps::is_sweep;
-use super::{Shared, desk::Desk};
+use super::{Shared, volatile::Volatile};
 use crate::crash::crash_point;
+use crate::model::{AttemptId, Cause, Failure, TaskKind, Volume, WorkerId, WorkerState};
 use crate::rpc::refusal::Refusal;
 use crate::rpc::workers::{Done, Held, HeldState, LostOutput, Poll};
 use crate::scheduler::{Command, Complete, Drain, Fail, Join, LoseOutput, PlanDone, Rejection};
-use crate::spec::{AttemptId, Cause, Failure, TaskKind, Volume, WorkerId, WorkerState};
 
 impl Shared {
     /// Applies everything that a poll reports. A repeated or late poll proposes nothing: attempts that no longer run
@@ -18,8 +18,8 @@ impl Shared {
     pub(super) async fn report(self: &Arc<Self>, poll: &Poll) -> Result<(), Refusal> {
         let now_ms = self.now_ms();
         let changes = self.proposer.read(|state| {
-            let mut desk = self.desk();
-            self.changes_of(poll, state, &mut desk, now_ms)
+            let mut volatile = self.volatile();
+            self.changes_of(poll, state, &mut volatile, now_ms)
         });
         let attempts: Vec<Option<AttemptId>> = changes.iter().map(attempt_of).collect();
         crash_point!("l08", attempts.iter().any(Option::is_some));
@@ -36,7 +36,13 @@ impl Shared {
         Ok(())
     }
 
-    fn changes_of(&self, poll: &Poll, state: &State, desk: &mut Desk, now_ms: u64) -> Vec<Change> {
+    fn changes_of(
+        &self,
+        poll: &Poll,
+        state: &State,
+        volatile: &mut Volatile,
+        now_ms: u64,
+    ) -> Vec<Change> {
         let mut changes = Vec::new();
         let record = state.registered(poll.worker, poll.incarnation);
         let should =
@@ -46,19 +52,19 @@ impl Shared {
         for held in &poll.held {
             if is_sweep(held.attempt) {
                 match held.state {
-                    HeldState::Done(Done::Sweep) if desk.sweeps.done(held.attempt) => {
+                    HeldState::Done(Done::Sweep) if volatile.sweeps.done(held.attempt) => {
                         changes.push(Change::Swept { job: held.attempt.task.job });
                     }
                     HeldState::Done(Done::Sweep) => {}
                     HeldState::Running { .. } => {}
-                    _ => desk.sweeps.failed(held.attempt, now_ms),
+                    _ => volatile.sweeps.failed(held.attempt, now_ms),
                 }
-            } else if should.contains(&held.attempt) && !desk.settling.contains(&held.attempt) {
-                desk.note_running(held, waits_for_maps(state, held.attempt), now_ms);
-                let news = self.news_of((poll.worker, held), state, desk, now_ms);
+            } else if should.contains(&held.attempt) && !volatile.settling.contains(&held.attempt) {
+                volatile.note_running(held, waits_for_maps(state, held.attempt), now_ms);
+                let news = self.news_of((poll.worker, held), state, volatile, now_ms);
                 if !news.is_empty() {
                     // A poll that arrives during the proposal reports it again.
-                    desk.settling.insert(held.attempt);
+                    volatile.settling.insert(held.attempt);
                 }
                 changes.extend(news);
             }
@@ -76,7 +82,7 @@ impl Shared {
         &self,
         (worker, held): (WorkerId, &Held),
         state: &State,
-        desk: &mut Desk,
+        volatile: &mut Volatile,
         now_ms: u64,
     ) -> Vec<Change> {
         let attempt = held.attempt;
@@ -118,7 +124,7 @@ impl Shared {
                 complete(None, false, 0, Default::default(), Volume::default())
             }
             (_, HeldState::Failed { failure, lost }) => {
-                let lost = lost.iter().filter(|lost| is_gone(lost, attempt, state, desk));
+                let lost = lost.iter().filter(|lost| is_gone(lost, attempt, state, volatile));
                 let lost = lost.map(|lost| lose(lost, attempt, worker));
                 let mut changes: Vec<Change> = lost.collect();
                 let deterministic = failure.about.is_permanent();
@@ -139,7 +145,7 @@ impl Shared {
 /// A damaged output is made again at once. If an output is missing, or its worker does not answer, the reduce's next
 /// attempt requests it once more, on another worker if possible, and only the second report counts. The lease detects
 /// a worker that is gone.
-fn is_gone(lost: &LostOutput, reduce: AttemptId, state: &State, desk: &mut Desk) -> bool {
+fn is_gone(lost: &LostOutput, reduce: AttemptId, state: &State, volatile: &mut Volatile) -> bool {
     if lost.attempt.task.job != reduce.task.job {
         return false;
     }
@@ -147,7 +153,7 @@ fn is_gone(lost: &LostOutput, reduce: AttemptId, state: &State, desk: &mut Desk)
     let winner = task.and_then(|task| task.winner());
     let is_there = winner
         .is_some_and(|winner| winner.number == lost.attempt.number && winner.worker == lost.worker);
-    is_there && (lost.is_corrupt || !desk.missed.insert(lost.attempt))
+    is_there && (lost.is_corrupt || !volatile.missed.insert(lost.attempt))
 }
 
 fn lose(lost: &LostOutput, reduce: AttemptId, reader: WorkerId) -> Change {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::{JobId, JobState, Location, TaskKind, WorkerFacts, WorkerId, WorkerState};
 use crate::rpc::artifacts::Digest;
 use crate::scheduler::{Command, Effect, PlanDone, RegisterWorker, Rejection, Scheduler, Submit};
-use crate::spec::{JobId, JobState, Location, TaskKind, WorkerFacts, WorkerId, WorkerState};
 
 /// Most lost workers that are still listed, and recognised by their incarnation.
 const LOST_WORKERS_MAX: usize = 1_000;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::state::{Change, JobRecord, State};
 use super::{LIVE_JOBS_MAX, Shared};
 use crate::crash::crash_point;
+use crate::model::{JobId, JobOptions, JobSpec, Location, TEXT_CHARS_MAX, escape};
 use crate::record::value;
 use crate::rpc::artifacts::Digest;
 use crate::rpc::jobs::Submit;
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::{self, Rejection};
-use crate::spec::{JobId, JobOptions, JobSpec, Location, TEXT_CHARS_MAX, escape};
 
 impl Shared {
     pub(super) async fn submit(self: &Arc<Self>, request: Submit) -> Result<JobId, Refusal> {

@@ -1,11 +1,11 @@
 //! Assigns sweeps to workers.
 
-use super::desk::Desk;
 use super::state::State;
 use super::sweeps::is_sweep;
-use crate::spec::{JobId, WorkerId, WorkerState};
+use super::volatile::Volatile;
+use crate::model::{JobId, WorkerId, WorkerState};
 
-impl Desk {
+impl Volatile {
     /// Assigns sweeps without a worker to the least busy workers.
     ///
     /// A sweep starts once no live worker can hold an attempt of its job: a plan attempt that is still being stopped

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::spec::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
+use crate::model::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
 
 /// Pause after a sweep's first failure, in milliseconds; doubled with each further one.
 const PAUSE_MS: u64 = 500;

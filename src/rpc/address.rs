@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use crate::spec::{TEXT_CHARS_MAX, escape};
+use crate::model::{TEXT_CHARS_MAX, escape};
 
 /// Port of a cluster's first master, unless another is named.
 pub const PORT: u16 = 7400;

@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 
 use super::refusal::Refusal;
-pub use crate::spec::Digest;
+pub use crate::model::Digest;
 
 /// Largest artifact, in bytes.
 pub const ARTIFACT_BYTES_MAX: u64 = 4 << 30;

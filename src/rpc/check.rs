@@ -14,12 +14,12 @@ use super::masters::Join;
 use super::refusal::Refusal;
 use super::shuffle::{FetchRequest, MACHINE_BYTES_MAX, SEGMENTS_MAX};
 use super::workers::{HeldState, Poll, Register};
-use crate::record::value;
-use crate::spec::job::REDUCERS;
-use crate::spec::limits::{
+use crate::model::job::REDUCERS;
+use crate::model::limits::{
     MASTER_NUMBER, MAX_ATTEMPTS, PRIORITY, SLOTS, SUBMISSION_ID_BYTES, TASK_TIMEOUT_MS,
 };
-use crate::spec::{JobSpec, TEXT_CHARS_MAX, Volume, escape};
+use crate::model::{JobSpec, TEXT_CHARS_MAX, Volume, escape};
+use crate::record::value;
 
 /// Bytes of a spec, which is sent in one message together with a few short fields.
 const SPEC_BYTES_MAX: usize = CONTROL_BYTES_MAX - (1 << 20);

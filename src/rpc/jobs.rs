@@ -12,7 +12,7 @@ use super::artifacts::Digest;
 use super::recipe::{Recipe, RecipeRequest};
 use super::refusal::Refusal;
 use super::why::{BadRecord, Why};
-use crate::spec::{
+use crate::model::{
     AttemptId, AttemptState, Cause, Failure, JobId, JobSpec, JobState, Room, TaskId, TaskState,
     Usage, WorkerFacts, WorkerId, WorkerState,
 };
@@ -62,7 +62,7 @@ pub struct JobLine {
 
 /// A failure for JSON: bytes become text.
 #[derive(Serialize)]
-struct Told<'f> {
+struct FailureJson<'f> {
     attempt: AttemptId,
     cause: Cause,
     message: &'f str,
@@ -72,11 +72,11 @@ struct Told<'f> {
     log: &'f [String],
 }
 
-fn as_told<S: Serializer>(
+fn as_failure_json<S: Serializer>(
     failure: &Option<(AttemptId, Failure)>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    let told = failure.as_ref().map(|(attempt, failure)| Told {
+    let failure_json = failure.as_ref().map(|(attempt, failure)| FailureJson {
         attempt: *attempt,
         cause: failure.cause,
         message: &failure.message,
@@ -85,7 +85,7 @@ fn as_told<S: Serializer>(
         details: &failure.details,
         log: &failure.log,
     });
-    told.serialize(serializer)
+    failure_json.serialize(serializer)
 }
 
 /// Tasks of one kind.
@@ -128,7 +128,7 @@ pub struct JobStatus {
     /// The first failure that the job did not recover from, as lines for people.
     pub error: Option<String>,
     /// The attempt that failed, and the failure itself.
-    #[serde(serialize_with = "as_told")]
+    #[serde(serialize_with = "as_failure_json")]
     pub failure: Option<(AttemptId, Failure)>,
     /// When it was submitted, as RFC 3339 in UTC.
     pub submitted: String,

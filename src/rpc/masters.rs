@@ -9,7 +9,7 @@ use std::future::Future;
 use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
-use crate::spec::MasterId;
+use crate::model::MasterId;
 
 /// A master's role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -101,8 +101,8 @@ fn expected(next: Option<&(u32, u32)>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::SegmentInfo;
     use crate::rpc::shuffle::SegmentHeader;
-    use crate::spec::SegmentInfo;
 
     fn segment(map: u32, stored_bytes: u64) -> FetchPiece {
         let info = SegmentInfo { stored_bytes, ..SegmentInfo::default() };

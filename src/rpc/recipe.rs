@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::artifacts::Digest;
-use crate::spec::{AttemptId, JobState, Nonce, TaskId};
+use crate::model::{AttemptId, JobState, Nonce, TaskId};
 
 /// Asks how an attempt was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct Recipe {
     pub nonce: Nonce,
     /// The job's executable.
     pub executable: Digest,
-    /// The job's spec: an artifact that holds a [`crate::spec::JobSpec`] in bincode.
+    /// The job's spec: an artifact that holds a [`crate::model::JobSpec`] in bincode.
     pub spec: Digest,
     /// The plan; `None` for a plan attempt.
     pub plan: Option<Digest>,

@@ -10,7 +10,7 @@ use std::future::Future;
 use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
-use crate::spec::{AttemptId, JobId, LocalPath, Nonce, SegmentInfo};
+use crate::model::{AttemptId, JobId, LocalPath, Nonce, SegmentInfo};
 
 /// Most segments of one request.
 pub const SEGMENTS_MAX: usize = 1024;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::spec::{
+use crate::model::{
     AttemptId, AttemptState, Cause, JobId, JobState, RecordRef, TEXT_CHARS_MAX, TaskId, WorkerId,
     escape,
 };

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::artifacts::Digest;
 use super::refusal::Refusal;
-use crate::spec::{AttemptId, Failure, JobId, Nonce, Room, WorkerFacts, WorkerId};
+use crate::model::{AttemptId, Failure, JobId, Nonce, Room, WorkerFacts, WorkerId};
 
 /// Registers a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,11 +110,11 @@ pub enum HeldState {
 }
 
 /// The result of a successful attempt.
-pub type Done = crate::spec::Done<Digest, ()>;
+pub type Done = crate::model::Done<Digest, ()>;
 
 /// The work of an attempt, with the number of maps that a reduce reads from the places that [`Workers::locate`]
 /// returns.
-pub type Work = crate::spec::Work<Digest, u32>;
+pub type Work = crate::model::Work<Digest, u32>;
 
 /// A map output that could not be fetched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,7 +153,7 @@ pub struct Order {
     pub nonce: Nonce,
     /// The job's executable.
     pub executable: Digest,
-    /// The job's spec: an artifact that holds a [`crate::spec::JobSpec`] in bincode.
+    /// The job's spec: an artifact that holds a [`crate::model::JobSpec`] in bincode.
     pub spec: Digest,
     /// Its work.
     pub work: Work,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{About, Cause, Failure};
+use crate::model::{About, Cause, Failure};
 
 /// Attempts killed for their memory, each on another worker if there is one. Two of them are not a coincidence.
 pub const MEMORY_FAILURES_MAX: u32 = 2;

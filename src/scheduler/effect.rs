@@ -1,6 +1,6 @@
 //! Effects of a command: what the leader must tell workers to do.
 
-use crate::spec::{AttemptId, Cause, JobId, JobState, WorkerId};
+use crate::model::{AttemptId, Cause, JobId, JobState, WorkerId};
 use serde::{Deserialize, Serialize};
 
 /// An action that follows from a command.

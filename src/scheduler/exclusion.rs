@@ -11,20 +11,20 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{Cause, JobId, WorkerId};
+use crate::model::{Cause, JobId, WorkerId};
 
 /// Jobs that must have had a failure on a worker, if the failure may be the fault of a job.
 const JOBS_MIN: usize = 2;
 /// Workers that must have found another worker's map outputs lost or corrupt, because a single one may itself be at
 /// fault.
 const READERS_MIN: usize = 2;
-/// Jobs that are remembered for each kind of trouble of a worker; more than any threshold needs.
+/// Jobs that are remembered for each kind of fault of a worker; more than any threshold needs.
 const JOBS_KEPT: usize = 8;
 
-/// Kinds of trouble that may be the fault of a worker rather than of a job.
+/// Kinds of failures that may be the fault of a worker rather than of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Trouble {
+pub enum WorkerFault {
     /// Executors exit there, or die of a signal.
     Process,
     /// Attempts run out of memory there.
@@ -39,7 +39,7 @@ pub enum Trouble {
     Start,
 }
 
-impl Trouble {
+impl WorkerFault {
     /// What a failed attempt shows about its worker. Errors and panics of user code show nothing.
     pub(super) fn of(cause: Cause) -> Option<Self> {
         match cause {
@@ -82,7 +82,7 @@ impl Trouble {
         }
     }
 
-    /// Describes the trouble as a reason for people.
+    /// Describes the fault as a reason for people.
     pub const fn reason(self) -> &'static str {
         match self {
             Self::Process => "executors of several jobs crashed on this worker and on no other",
@@ -97,7 +97,7 @@ impl Trouble {
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for WorkerFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Process => "process",
@@ -116,21 +116,21 @@ pub struct Exclusion {
     /// Its number among this worker's exclusions, from 1.
     pub number: u32,
     /// Why.
-    pub trouble: Trouble,
+    pub fault: WorkerFault,
 }
 
-/// A worker's recent troubles, by the job in which they occurred.
+/// A worker's recent faults, by the job in which they occurred.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Troubles {
-    counts: BTreeMap<Trouble, BTreeMap<JobId, u32>>,
+pub(super) struct WorkerFaults {
+    counts: BTreeMap<WorkerFault, BTreeMap<JobId, u32>>,
     /// Workers that have reported map outputs of this worker as lost or corrupt; `None` is the worker itself.
     readers: BTreeSet<Option<WorkerId>>,
 }
 
-impl Troubles {
-    /// Counts one more trouble in this job.
-    pub(super) fn note(&mut self, trouble: Trouble, job: JobId) {
-        let by_job = self.counts.entry(trouble).or_default();
+impl WorkerFaults {
+    /// Counts one more fault in this job.
+    pub(super) fn note(&mut self, fault: WorkerFault, job: JobId) {
+        let by_job = self.counts.entry(fault).or_default();
         let count = by_job.entry(job).or_default();
         *count = count.saturating_add(1);
         if by_job.len() > JOBS_KEPT {
@@ -138,15 +138,15 @@ impl Troubles {
         }
     }
 
-    /// Whether there was enough trouble of this kind to exclude the worker.
-    pub(super) fn suffice(&self, trouble: Trouble) -> bool {
-        let Some(by_job) = self.counts.get(&trouble) else { return false };
+    /// Whether there was enough faults of this kind to exclude the worker.
+    pub(super) fn suffice(&self, fault: WorkerFault) -> bool {
+        let Some(by_job) = self.counts.get(&fault) else { return false };
         let count = by_job.values().fold(0u32, |sum, &count| sum.saturating_add(count));
-        let is_several = !trouble.may_follow_job() || by_job.len() >= JOBS_MIN;
-        let is_proven = trouble != Trouble::Disk
+        let is_several = !fault.may_follow_job() || by_job.len() >= JOBS_MIN;
+        let is_proven = fault != WorkerFault::Disk
             || self.readers.contains(&None)
             || self.readers.len() >= READERS_MIN;
-        is_several && is_proven && count >= trouble.exclude_after()
+        is_several && is_proven && count >= fault.exclude_after()
     }
 
     /// Records that a worker reports a map output of this one as lost or corrupt; `None` is this worker itself.
@@ -156,9 +156,9 @@ impl Troubles {
         }
     }
 
-    /// Removes the troubles of a job that had the same trouble on another worker.
-    pub(super) fn acquit(&mut self, trouble: Trouble, job: JobId) {
-        if let Some(by_job) = self.counts.get_mut(&trouble) {
+    /// Removes the faults of a job that had the same fault on another worker.
+    pub(super) fn acquit(&mut self, fault: WorkerFault, job: JobId) {
+        if let Some(by_job) = self.counts.get_mut(&fault) {
             by_job.remove(&job);
         }
     }
@@ -166,7 +166,8 @@ impl Troubles {
     /// Records that an attempt has succeeded there.
     pub(super) fn succeed(&mut self) {
         if !self.counts.is_empty() {
-            self.counts.retain(|&trouble, _| matches!(trouble, Trouble::Scratch | Trouble::Disk));
+            self.counts
+                .retain(|&fault, _| matches!(fault, WorkerFault::Scratch | WorkerFault::Disk));
         }
     }
 

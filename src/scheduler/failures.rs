@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{AttemptId, Failure, TaskId, WorkerId};
+use crate::model::{AttemptId, Failure, TaskId, WorkerId};
 
 /// Most failures that are kept of one job, and their total bytes. Failures of tasks that succeeded later are dropped
 /// first, the oldest of them before the others.
@@ -126,7 +126,7 @@ impl Failures {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{Cause, JobId, TaskKind};
+    use crate::model::{Cause, JobId, TaskKind};
 
     fn failed(index: u32, number: u32, message: &str) -> Failed {
         let attempt = JobId(1).task(TaskKind::Map, index).attempt(number);

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::attempt::{Straggler, Worth};
-use super::exclusion::Trouble;
+use super::exclusion::WorkerFault;
 use super::failures::{Failed, Failures};
 use super::job_state::End;
 use super::locations::Changes;
@@ -20,7 +20,7 @@ use super::slots::Slots;
 use super::tally::Tally;
 use super::tasks::{Tasks, Win};
 use super::{Progress, Rejection, Submit, Task, Winner};
-use crate::spec::{
+use crate::model::{
     AttemptId, AttemptState, Cause, Counters, Failure, JobId, JobOptions, JobState, Location,
     Nonce, TaskId, TaskKind, Volume, WorkerId,
 };
@@ -63,9 +63,9 @@ pub struct Job {
     changes: Changes,
     /// The place in the input of each failing task's last failure.
     failed_records: BTreeMap<TaskId, (Location, u64)>,
-    /// Workers on which attempts had trouble that may be the job's own fault. At most two are kept: two are enough to
+    /// Workers on which attempts had faults that may be the job's own fault. At most two are kept: two are enough to
     /// know that it is the job's fault.
-    troubled_on: BTreeMap<Trouble, BTreeSet<WorkerId>>,
+    faults_on: BTreeMap<WorkerFault, BTreeSet<WorkerId>>,
 }
 
 impl Job {
@@ -87,7 +87,7 @@ impl Job {
             publication: Publication::default(),
             changes: Changes::default(),
             failed_records: BTreeMap::new(),
-            troubled_on: BTreeMap::new(),
+            faults_on: BTreeMap::new(),
         }
     }
 

@@ -15,7 +15,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::JobState;
+use crate::model::JobState;
 
 /// How a job ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{AttemptId, WorkerId};
+use crate::model::{AttemptId, WorkerId};
 
 /// The part of a job's map outputs that a caller already knows; the default is "nothing yet".
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -62,7 +62,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{
+use crate::model::{
     AttemptId, AttemptState, Cause, Counters, Failure, JobId, TaskKind, Volume, WorkerId,
 };
 
@@ -77,7 +77,7 @@ pub use command::{
     TimeOut,
 };
 pub use effect::Effect;
-pub use exclusion::{Exclusion, Trouble};
+pub use exclusion::{Exclusion, WorkerFault};
 pub use failures::{FAILURES_KEPT, Failed};
 pub use job::failing::SAME_RECORD;
 pub use job::{Blame, Job, Partition, SLOW_START_PERCENT, Sizes};
@@ -291,8 +291,8 @@ impl Scheduler {
         self.job_mut(id)?.note_failure(failed);
         self.close(attempt, AttemptState::Failed, failure.cause);
         // A failure that would occur everywhere is not the worker's fault.
-        if let Some(trouble) = Trouble::of(failure.cause).filter(|_| !deterministic) {
-            self.note_trouble(worker, trouble, id)?;
+        if let Some(fault) = WorkerFault::of(failure.cause).filter(|_| !deterministic) {
+            self.note_fault(worker, fault, id)?;
         }
         if self.job_mut(id)?.charge(Blame { attempt, failure }, deterministic) {
             return self.end(id, End::Failed, effects);
@@ -305,17 +305,17 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Counts a job's trouble against the worker where it occurred, unless the job has had it on another worker too.
-    fn note_trouble(
+    /// Counts a job's fault against the worker where it occurred, unless the job has had it on another worker too.
+    fn note_fault(
         &mut self,
         worker: WorkerId,
-        trouble: Trouble,
+        fault: WorkerFault,
         id: JobId,
     ) -> Result<(), Rejection> {
-        if trouble.may_follow_job() && self.job_mut(id)?.takes_along(trouble, worker) {
-            self.slots.acquit(trouble, id);
+        if fault.may_follow_job() && self.job_mut(id)?.takes_along(fault, worker) {
+            self.slots.acquit(fault, id);
         } else {
-            self.slots.note_trouble(worker, trouble, id);
+            self.slots.note_fault(worker, fault, id);
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The state of a job's publication: whether its output may already be visible, and whether a user
 //! has cancelled the job.
 
-use crate::spec::{AttemptState, Cause};
+use crate::model::{AttemptState, Cause};
 use serde::{Deserialize, Serialize};
 
 /// Decides whether a job that commits can still be cancelled.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::slots::Worker;
 use super::{Cursor, Exclusion, Job, Moved, Output, Reason, Scheduler};
-use crate::spec::{AttemptId, JobId, TaskKind, WorkerId, WorkerState};
+use crate::model::{AttemptId, JobId, TaskKind, WorkerId, WorkerState};
 
 /// A worker as others see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

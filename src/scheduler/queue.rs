@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::JobId;
+use crate::model::JobId;
 
 /// A job's claim to the next slot: higher priority first, then fewer slots held, then the older job. So jobs of equal
 /// priority get equal numbers of slots.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::slots::Slots;
 use super::{Job, Progress};
-use crate::spec::{Cause, JobState, TaskKind, size};
+use crate::model::{Cause, JobState, TaskKind, size};
 
 /// What a job waits for; `Display` is the text for users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use crate::spec::{AttemptId, JobId, JobState, TaskId, WorkerId};
+use crate::model::{AttemptId, JobId, JobState, TaskId, WorkerId};
 use serde::{Deserialize, Serialize};
 
 /// A refused command. The state is unchanged.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::exclusion::{Exclusion, Trouble, Troubles};
-use crate::spec::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
+use super::exclusion::{Exclusion, WorkerFault, WorkerFaults};
+use crate::model::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
 
 /// All workers that are considered alive.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ pub(super) struct Worker {
     pub(super) draining: Option<Draining>,
     pub(super) exclusion: Option<Exclusion>,
     exclusions: u32,
-    troubles: Troubles,
+    faults: WorkerFaults,
 }
 
 /// Progress of draining.
@@ -41,7 +41,7 @@ pub(super) enum Draining {
     /// It runs something, or holds outputs that may still be fetched.
     Needed,
     /// It is no longer needed, and the effect that says so was returned.
-    Told,
+    Announced,
 }
 
 impl Worker {
@@ -56,7 +56,7 @@ impl Worker {
             draining: None,
             exclusion: None,
             exclusions: 0,
-            troubles: Troubles::default(),
+            faults: WorkerFaults::default(),
         }
     }
 
@@ -216,7 +216,7 @@ impl Slots {
     /// An attempt has succeeded on a worker.
     pub(super) fn succeed(&mut self, worker: WorkerId) {
         if let Some(worker) = self.workers.get_mut(&worker) {
-            worker.troubles.succeed();
+            worker.faults.succeed();
         }
     }
 
@@ -224,19 +224,19 @@ impl Slots {
     /// it.
     pub(super) fn doubt(&mut self, worker: WorkerId, reader: Option<WorkerId>) {
         if let Some(worker) = self.workers.get_mut(&worker) {
-            worker.troubles.doubt(reader);
+            worker.faults.doubt(reader);
         }
     }
 
-    /// Counts a job's trouble on a worker, and excludes the worker if there have been too many.
+    /// Counts a job's fault on a worker, and excludes the worker if there have been too many.
     ///
     /// If it is the last usable worker, the excluded worker with the fewest exclusions is readmitted in its place, if
     /// there is one.
-    pub(super) fn note_trouble(&mut self, id: WorkerId, trouble: Trouble, job: JobId) {
+    pub(super) fn note_fault(&mut self, id: WorkerId, fault: WorkerFault, job: JobId) {
         let is_last = self.usable() <= 1;
         let Some(worker) = self.workers.get_mut(&id) else { return };
-        worker.troubles.note(trouble, job);
-        if !worker.troubles.suffice(trouble) || worker.is_barred() {
+        worker.faults.note(fault, job);
+        if !worker.faults.suffice(fault) || worker.is_barred() {
             return;
         }
         if is_last {
@@ -245,7 +245,7 @@ impl Slots {
         }
         self.change(id, |worker| {
             worker.exclusions = worker.exclusions.saturating_add(1);
-            worker.exclusion = Some(Exclusion { number: worker.exclusions, trouble });
+            worker.exclusion = Some(Exclusion { number: worker.exclusions, fault });
         });
     }
 
@@ -255,24 +255,24 @@ impl Slots {
         excluded.min_by_key(|&(id, worker)| (worker.exclusions, id)).map(|(id, _)| id)
     }
 
-    /// Removes a job's troubles from all workers, and readmits workers that were excluded only because of them.
-    pub(super) fn acquit(&mut self, trouble: Trouble, job: JobId) {
+    /// Removes a job's faults from all workers, and readmits workers that were excluded only because of them.
+    pub(super) fn acquit(&mut self, fault: WorkerFault, job: JobId) {
         let mut cleared = Vec::new();
         for (&id, worker) in &mut self.workers {
-            worker.troubles.acquit(trouble, job);
-            let is_for_it = worker.exclusion.is_some_and(|it| it.trouble == trouble);
-            if is_for_it && !worker.troubles.suffice(trouble) {
+            worker.faults.acquit(fault, job);
+            let is_for_it = worker.exclusion.is_some_and(|it| it.fault == fault);
+            if is_for_it && !worker.faults.suffice(fault) {
                 cleared.push(id);
             }
         }
         cleared.into_iter().for_each(|id| self.readmit(id));
     }
 
-    /// Readmits a worker, and clears its troubles.
+    /// Readmits a worker, and clears its faults.
     pub(super) fn readmit(&mut self, id: WorkerId) {
         self.change(id, |worker| {
             worker.exclusion = None;
-            worker.troubles.clear();
+            worker.faults.clear();
         });
     }
 
@@ -300,7 +300,7 @@ impl Slots {
         for &id in &self.barred {
             let Some(worker) = self.workers.get_mut(&id) else { continue };
             if worker.draining == Some(Draining::Needed) && worker.is_idle() {
-                worker.draining = Some(Draining::Told);
+                worker.draining = Some(Draining::Announced);
                 drained.push(id);
             }
         }

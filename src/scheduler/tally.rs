@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::attempt::Worth;
-use crate::spec::Counters;
+use crate::model::Counters;
 
 /// Group of the counters that the scheduler keeps.
 pub const JOB_COUNTERS: &str = "Job Counters";

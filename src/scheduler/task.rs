@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attempt::{Attempt, Straggler};
 use super::budget::Spent;
-use crate::spec::{AttemptState, TaskState, Usage, WorkerId};
+use crate::model::{AttemptState, TaskState, Usage, WorkerId};
 
 /// Attempts that are kept for each task. If there are more, the oldest finished ones are dropped.
 pub const ATTEMPTS_KEPT: usize = 16;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::attempt::{Attempt, Straggler, Worth};
 use super::budget::{CHOOSY_MS, Ledger, pause_ms};
 use super::task::{Task, TaskProgress, Winner};
-use crate::spec::{AttemptState, Cause, Usage, WorkerId};
+use crate::model::{AttemptState, Cause, Usage, WorkerId};
 
 /// Progress of the tasks of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,7 +10,7 @@ use super::{
     SpillWriter,
 };
 use crate::crash::crash_point;
-use crate::spec::{SegmentInfo, SegmentPlace};
+use crate::model::{SegmentInfo, SegmentPlace};
 
 /// Records between two checks of whether the merge must stop.
 const STOP_CHECK_RECORDS: u64 = 4096;

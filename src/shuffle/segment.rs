@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Counter, Cursor, Error, progress};
+use crate::model::SegmentInfo;
 use crate::record::block::{self, BLOCK_RAW_BYTES, BlockReader, FRAME_HEADER_BYTES};
-use crate::spec::SegmentInfo;
 use crate::storage::open_regular;
 
 /// The fixed part of a segment's memory: the cursor itself, and the state of its digest.

@@ -27,8 +27,8 @@ use std::sync::Arc;
 use super::segment::NamedFile;
 use super::spill_index::{ENTRY_BYTES, decode_entry};
 use super::{Counter, Error, Segment, SpillIndex};
+use crate::model::SegmentInfo;
 use crate::record::block::Codec;
-use crate::spec::SegmentInfo;
 use crate::storage::open_regular;
 
 /// First bytes of a spill file. The first one never occurs in text.

@@ -3,7 +3,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::spec::SegmentInfo;
+use crate::model::SegmentInfo;
 
 /// What one entry takes in a spill file:
 ///

@@ -8,8 +8,8 @@ use super::spill_file::{FOOTER_BYTES, HEADER_BYTES, encode_footer, index_checksu
 use super::spill_index::{ENTRY_BYTES, encode_entry};
 use super::{Error, SpillHeader, SpillIndex};
 use crate::crash::crash_point;
+use crate::model::SegmentInfo;
 use crate::record::block::{self, BlockWriter};
-use crate::spec::SegmentInfo;
 use crate::storage::create_new_private;
 
 /// Least number of bytes in one write, so that thousands of small segments do not need thousands of writes. Compressed

@@ -7,9 +7,9 @@ use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::error::{Held, shown};
+use super::error::{Held, display_path};
 use super::marks::{MANIFEST_NAME, SUCCESS_NAME};
-use crate::spec::Manifest;
+use crate::model::Manifest;
 
 /// Returns everything in `folder`, without descending into its folders.
 pub(super) fn all(folder: &Path) -> io::Result<Held> {
@@ -66,8 +66,8 @@ fn changed(entry: &fs::DirEntry, path: &Path, bytes: u64) -> io::Result<Option<S
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
         facts => facts?.len(),
     };
-    let shown = || format!("{} (changed from {bytes} to {now} bytes)", shown(path));
-    Ok((now != bytes).then(shown))
+    let change = || format!("{} (changed from {bytes} to {now} bytes)", display_path(path));
+    Ok((now != bytes).then(change))
 }
 
 /// Removes the files of the output that `manifest` lists, and nothing else. `_SUCCESS` goes first, so that a partly
@@ -91,12 +91,12 @@ fn found(removed: io::Result<()>) -> io::Result<()> {
 
 /// The folders in the output folder that hold parts.
 fn subfolders(manifest: &Manifest) -> BTreeSet<&str> {
-    let split = |part: &'_ crate::spec::Part| part.name.find('/');
+    let split = |part: &'_ crate::model::Part| part.name.find('/');
     manifest.parts.iter().filter_map(|part| split(part).map(|at| &part.name[..at])).collect()
 }
 
 fn display_name(path: &Path, is_folder: bool) -> String {
-    shown(path) + if is_folder { "/" } else { "" }
+    display_path(path) + if is_folder { "/" } else { "" }
 }
 
 #[cfg(test)]
@@ -105,7 +105,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-    use crate::spec::{Counters, Part};
+    use crate::model::{Counters, Part};
 
     fn manifest() -> Manifest {
         let part = |name: &str| Part { name: name.into(), bytes: 1, records: 1, crc32c: 0 };

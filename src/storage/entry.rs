@@ -4,7 +4,7 @@ use std::fs::{self, FileType, Metadata};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use crate::spec::FileIdentity;
+use crate::model::FileIdentity;
 
 /// Maximum number of files of one job: their entries take about 1 GB of memory.
 pub(super) const FILES_MAX: usize = 10_000_000;

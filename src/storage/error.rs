@@ -9,104 +9,104 @@ use std::path::{Path, PathBuf};
 use super::errno::{hint, is_shortage};
 use super::space::{Lack, free_bytes};
 use super::url;
-use crate::spec::{About, TEXT_CHARS_MAX, escape, size};
+use crate::model::{About, TEXT_CHARS_MAX, escape, size};
 
 /// Error of listing, reading, writing or publishing files.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message and the field names of each variant document it")]
 pub enum Error {
     /// A named input does not exist.
-    #[error("input does not exist: {}\nhint: check the spelling", shown(.path))]
+    #[error("input does not exist: {}\nhint: check the spelling", display_path(.path))]
     InputMissing { path: PathBuf },
     /// A named input is a URL.
-    #[error("input is a URL, but only files can be read: {}\nhint: {}", shown(.path), url::hint(.path))]
+    #[error("input is a URL, but only files can be read: {}\nhint: {}", display_path(.path), url::hint(.path))]
     InputIsUrl { path: PathBuf },
     /// The target of a symbolic link among the inputs does not exist.
-    #[error("symbolic link leads to nothing: {} -> {}\nhint: fix or remove the link", shown(.path), shown(.target))]
+    #[error("symbolic link leads to nothing: {} -> {}\nhint: fix or remove the link", display_path(.path), display_path(.target))]
     LinkBroken { path: PathBuf, target: PathBuf },
     /// A symbolic link (or a mount) leads back into a folder that holds it.
-    #[error("links form a loop: {} -> {}\nhint: remove the link, or name other folders", shown(.path), shown(.target))]
+    #[error("links form a loop: {} -> {}\nhint: remove the link, or name other folders", display_path(.path), display_path(.target))]
     LinkLoop { path: PathBuf, target: PathBuf },
     /// A pattern matched no file; `names_seen` names were compared with it.
     #[error(
         "pattern matches no file (names compared: {names_seen}): {}\nhint: check the pattern (names \
          that begin with . or _ are skipped)",
-        shown(.pattern)
+        display_path(.pattern)
     )]
     NoMatch { pattern: PathBuf, names_seen: u64 },
     /// The braces of a pattern stand for too many patterns.
     #[error("braces of a pattern expand to more than {alternatives_max} patterns: {}\nhint: name a folder \
-             instead", shown(.pattern))]
+             instead", display_path(.pattern))]
     PatternTooWide { pattern: PathBuf, alternatives_max: usize },
     /// A named input is not a file; `kind` says what it is.
     #[error("input is {kind}, not a file: {}\nhint: copy it to a file first, or pipe it in and \
-             give `-` as input", shown(.path))]
+             give `-` as input", display_path(.path))]
     SpecialFile { path: PathBuf, kind: &'static str },
     /// A file reports that it is empty but contains data, like files in /proc, so it cannot be split by size.
     #[error("input reports size 0 but contains data: {}\nhint: copy it to a file first, or pipe it in and \
-             give `-` as input", shown(.path))]
+             give `-` as input", display_path(.path))]
     SizeUnknown { path: PathBuf },
     /// The inputs contain more files than one job accepts.
     #[error("inputs name more than {files_max} files; the first file beyond this limit: {}\nhint: \
-             name fewer files, or combine them", shown(.path))]
+             name fewer files, or combine them", display_path(.path))]
     TooManyFiles { path: PathBuf, files_max: usize },
     /// A file has changed since it was listed; `change` describes how.
-    #[error("input changed: {change}: {}\nhint: run again when nothing writes to it", shown(.path))]
+    #[error("input changed: {change}: {}\nhint: run again when nothing writes to it", display_path(.path))]
     InputChanged { path: PathBuf, change: String },
 
     /// The output is one of the inputs.
-    #[error("input and output are the same: {} and {}\nhint: choose another output", shown(.input), shown(.output))]
+    #[error("input and output are the same: {} and {}\nhint: choose another output", display_path(.input), display_path(.output))]
     InputIsOutput { input: PathBuf, output: PathBuf },
     /// The output would lie in a folder that is read.
-    #[error("output lies inside an input: {} is inside {}\nhint: choose an output outside the input", shown(.output), shown(.input))]
+    #[error("output lies inside an input: {} is inside {}\nhint: choose an output outside the input", display_path(.output), display_path(.input))]
     OutputInsideInput { input: PathBuf, output: PathBuf },
     /// An input lies in the folder that would be replaced.
-    #[error("input lies inside the output: {} is inside {}\nhint: choose another output", shown(.input), shown(.output))]
+    #[error("input lies inside the output: {} is inside {}\nhint: choose another output", display_path(.input), display_path(.output))]
     InputInsideOutput { input: PathBuf, output: PathBuf },
 
     /// The output of an earlier run exists, and must not be replaced.
     #[error("output already exists: {}\nhint: choose another, remove it, or replace it with \
-             --overwrite", shown(.path))]
+             --overwrite", display_path(.path))]
     OutputExists { path: PathBuf },
     /// The output is a folder that holds something other than an output of gristmill.
-    #[error("output folder is not empty: it holds {holds}: {}\nhint: choose another, or empty it", shown(.path))]
+    #[error("output folder is not empty: it holds {holds}: {}\nhint: choose another, or empty it", display_path(.path))]
     OutputNotEmpty { path: PathBuf, holds: Held },
     /// The output is not a folder.
-    #[error("output exists and is not a folder: {}\nhint: choose another output, or remove this one", shown(.path))]
+    #[error("output exists and is not a folder: {}\nhint: choose another output, or remove this one", display_path(.path))]
     OutputNotFolder { path: PathBuf },
     /// The output must be replaced, but was not written by gristmill.
     #[error(
         "output folder was not written by gristmill, so --overwrite does not replace it: it holds {holds}: {}\nhint: choose another output, or remove this one yourself",
-        shown(.path)
+        display_path(.path)
     )]
     OutputForeign { path: PathBuf, holds: Held },
     /// The output must be replaced, but holds files that are not part of the earlier output, or
     /// that were changed since.
     #[error(
         "output folder holds files that are not part of the earlier output: {others}: {}\nhint: move them elsewhere, then repeat with --overwrite",
-        shown(.path)
+        display_path(.path)
     )]
     OutputHoldsOthers { path: PathBuf, others: Held },
     /// The output can never be replaced by a folder; `reason` says why.
-    #[error("output {reason}: {}\nhint: choose a folder inside it", shown(.path))]
+    #[error("output {reason}: {}\nhint: choose a folder inside it", display_path(.path))]
     OutputRefused { path: PathBuf, reason: &'static str },
     /// The output's name leaves no room for the name of the staging folder beside it.
     #[error("output's name has {bytes} bytes, but the maximum is {bytes_max}: {}\nhint: \
-             choose a shorter one", shown(.path))]
+             choose a shorter one", display_path(.path))]
     OutputNameTooLong { path: PathBuf, bytes: usize, bytes_max: usize },
     /// The named output is a URL.
-    #[error("output is a URL, but only folders can be written to: {}\nhint: {}", shown(.path), url::hint(.path))]
+    #[error("output is a URL, but only folders can be written to: {}\nhint: {}", display_path(.path), url::hint(.path))]
     OutputIsUrl { path: PathBuf },
     /// The folder that must contain the output does not exist.
-    #[error("output's parent folder does not exist: {}\nhint: create it first", shown(.path))]
+    #[error("output's parent folder does not exist: {}\nhint: create it first", display_path(.path))]
     ParentMissing { path: PathBuf },
     /// A folder cannot be written to.
-    #[error("{room} cannot be written to: {source}: {}\nhint: {}", shown(.path), .room.elsewhere(.source))]
+    #[error("{room} cannot be written to: {source}: {}\nhint: {}", display_path(.path), .room.elsewhere(.source))]
     NotWritable { path: PathBuf, room: Room, source: io::Error },
     /// The file system (or the quota) is full. `path` was being written, and `folder` is the place that is full.
     #[error(
         "{lack} for {} ({}): {}\nhint: {}",
-        shown(.path), Free(*.free_bytes), shown(.folder), .room.more(*.lack)
+        display_path(.path), Free(*.free_bytes), display_path(.folder), .room.more(*.lack)
     )]
     NoSpace { path: PathBuf, folder: PathBuf, free_bytes: Option<u64>, lack: Lack, room: Room },
 
@@ -117,28 +117,28 @@ pub enum Error {
     #[error("part already exists: {}\nhint: give every part its own name", shown_name(.name))]
     PartTwice { name: String },
     /// The staging or scratch folder has been removed, because the run was interrupted or has ended.
-    #[error("the run has ended and its folder was removed: {}\nhint: run again", shown(.path))]
+    #[error("the run has ended and its folder was removed: {}\nhint: run again", display_path(.path))]
     Abandoned { path: PathBuf },
     /// The staging folder of a job is not visible from here: the output is on a file system of
     /// another machine, or the job has already ended.
     #[error(
         "not shared: the output's staging folder is not visible on host {host}: {}\nhint: choose an --output on a file system that every worker has at the same path",
-        shown(.path)
+        display_path(.path)
     )]
     NotShared { path: PathBuf, host: String },
     /// The sealed parts of an attempt were changed or damaged.
     #[error(
         "staged output is damaged: {what}: {}\nhint: check the disk, and whether another program writes there, then submit the job again",
-        shown(.path)
+        display_path(.path)
     )]
     StagedDamaged { path: PathBuf, what: String },
     /// An earlier fsync failed. The kernel may then forget which writes were lost, so later writes
     /// are not reported as durable.
     #[error("an earlier fsync failed, so files of this output may be missing on disk: {}\nhint: run again \
-             on a healthy disk", shown(.path))]
+             on a healthy disk", display_path(.path))]
     SyncFailedBefore { path: PathBuf },
     /// Any other error of the system.
-    #[error("failed to {doing}: {source}: {}\nhint: {}", shown(.path), hint(.source))]
+    #[error("failed to {doing}: {source}: {}\nhint: {}", display_path(.path), hint(.source))]
     Io { doing: &'static str, path: PathBuf, source: io::Error },
 }
 
@@ -231,7 +231,7 @@ impl Display for Held {
 }
 
 /// Formats a path for a message.
-pub(super) fn shown(path: &Path) -> String {
+pub(super) fn display_path(path: &Path) -> String {
     escape(path.as_os_str().as_bytes(), TEXT_CHARS_MAX)
 }
 

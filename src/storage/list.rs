@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 use super::Error;
 use super::entry::{FILES_MAX, FileEntry};
 use super::glob;
-use super::seen::{First, Seen, id_of};
 use super::url;
+use super::visited::{First, Visited, id_of};
 use super::walk::{Found, Walk, is_absent, is_too_long};
-use crate::spec::input_notes::REPEATS_MAX;
-use crate::spec::{InputNotes, Location, Repeat};
+use crate::model::input_notes::REPEATS_MAX;
+use crate::model::{InputNotes, Location, Repeat};
 
 /// Maximum number of files that listing opens, so that an unreadable one is found before any work. Other files are
 /// checked when they are read: opening all of them would cost more than it saves.
@@ -50,10 +50,10 @@ impl Listing {
     }
 
     /// Adds to the notes the first of the paths that were reached again.
-    fn note_repeats(&mut self, seen: &Seen, files: &[Range<usize>]) {
-        self.notes.repeated += seen.repeated;
+    fn note_repeats(&mut self, visited: &Visited, files: &[Range<usize>]) {
+        self.notes.repeated += visited.repeated;
         let files = || files.iter().flat_map(|range| &self.files[range.clone()]);
-        for (path, first) in &seen.repeats {
+        for (path, first) in &visited.repeats {
             if self.notes.repeats.len() == REPEATS_MAX {
                 return;
             }
@@ -91,29 +91,29 @@ pub fn list_groups<'i>(
     inputs: impl IntoIterator<Item = (u32, &'i Path)>,
 ) -> Result<Listing, Error> {
     let mut listing = Listing::default();
-    let mut groups: BTreeMap<u32, (Seen, Vec<Range<usize>>)> = BTreeMap::new();
+    let mut groups: BTreeMap<u32, (Visited, Vec<Range<usize>>)> = BTreeMap::new();
     for (group, input) in inputs {
-        let (seen, ranges) = groups.entry(group).or_default();
+        let (visited, ranges) = groups.entry(group).or_default();
         let begin = listing.files.len();
-        let found = find(input, seen)?;
+        let found = find(input, visited)?;
         if begin + found.files.len() > FILES_MAX {
             return Err(Error::TooManyFiles { path: input.to_path_buf(), files_max: FILES_MAX });
         }
         listing.add(found);
         ranges.push(begin..listing.files.len());
     }
-    for (seen, ranges) in groups.values() {
-        listing.notes.hidden += seen.hidden_files();
-        listing.note_repeats(seen, ranges);
+    for (visited, ranges) in groups.values() {
+        listing.notes.hidden += visited.hidden_files();
+        listing.note_repeats(visited, ranges);
     }
     listing.files.iter().take(OPENED_AHEAD_MAX).try_for_each(check_readable)?;
     Ok(listing)
 }
 
 /// Finds the files that one input names.
-fn find(input: &Path, seen: &mut Seen) -> Result<Found, Error> {
+fn find(input: &Path, visited: &mut Visited) -> Result<Found, Error> {
     let bytes = input.as_os_str().as_bytes();
-    let mut walk = Walk::new(seen);
+    let mut walk = Walk::new(visited);
     match fs::symlink_metadata(input) {
         Ok(_) => walk.add_named(input)?,
         // A pattern may be longer than the longest file name, since the names that it matches may be shorter.

@@ -6,9 +6,9 @@ use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use crate::spec::Manifest;
+use crate::model::Manifest;
 
-pub use crate::spec::manifest::FILE_NAME as MANIFEST_NAME;
+pub use crate::model::manifest::FILE_NAME as MANIFEST_NAME;
 
 /// The file that is written last: one line, the checksum of the manifest.
 pub const SUCCESS_NAME: &str = "_SUCCESS";

@@ -5,7 +5,7 @@
 //! store has. One completes or moves objects whose names contain the job's nonce; the other makes
 //! all of them visible in one step.
 //!
-//! **Reading.** [`list`] expands the named inputs into files, each once and always in the same order. [`open`] opens
+//! **Reading.** [`list()`] expands the named inputs into files, each once and always in the same order. [`open`] opens
 //! one of them, and refuses it if it has changed since it was listed. [`refuse_overlap`] refuses jobs that would read
 //! what they write.
 //!
@@ -26,7 +26,7 @@
 //! [`Staging::publish`] then turns `output/` into `out` by one rename. Before the rename no part is
 //! visible, and after it all parts are. A [`Scratch`] folder holds the spills of a run. Both
 //! folders are removed when they are dropped, when their [`Cleanup`] is run from another thread,
-//! or, after `kill -9`, by a later run. [`verify`] checks an output against its manifest.
+//! or, after `kill -9`, by a later run. [`verify()`] checks an output against its manifest.
 
 mod access;
 mod attempt;
@@ -47,12 +47,12 @@ mod publish;
 mod read;
 mod regular;
 mod scratch;
-mod seen;
 mod shared;
 mod space;
 mod staging;
 mod url;
 mod verify;
+mod visited;
 mod walk;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Draws the random numbers that identify runs, processes and submissions.
 
-use crate::spec::Nonce;
+use crate::model::Nonce;
 
 /// Draws 128 bits that nothing else has drawn.
 ///

@@ -10,7 +10,7 @@ use rustix::fs::{Access, AtFlags, CWD, StatxAttributes, StatxFlags, access};
 use super::entry::link_target;
 use super::owned::NAME_BYTES_ADDED;
 use super::{Error, Held, contents, marks, url};
-use crate::spec::Manifest;
+use crate::model::Manifest;
 
 /// The longest file name on Linux file systems.
 const NAME_BYTES_MAX: usize = 255;

@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Lack;
 use super::is_shortage;
-use crate::spec::Nonce;
+use crate::model::Nonce;
 
 const LOCK_NAME: &str = "lock";
 const SWEPT_SUFFIX: &str = ".swept";

@@ -14,7 +14,7 @@ use super::output::state;
 use super::owned::{remove_folder, replaced_path};
 use super::{Error, Room, contents};
 use crate::crash::crash_point;
-use crate::spec::Manifest;
+use crate::model::Manifest;
 
 /// How an output is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -185,7 +185,7 @@ fn replace_in_place(output: &Path, out: &Path, old: &Manifest) -> Result<(), Err
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{Counters, Part};
+    use crate::model::{Counters, Part};
 
     /// Creates a new output and an old one, each with one file.
     fn two(root: &Path) -> (std::path::PathBuf, std::path::PathBuf, Manifest) {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::Error;
 use super::entry::FileEntry;
-use super::error::shown;
+use super::error::display_path;
 
 /// An object that several threads can read at once, each at its own offset.
 #[expect(
@@ -89,7 +89,7 @@ impl ReadAt for LocalFile {
                 format!(
                     "file ends at or before byte {offset}, but had {} bytes when it was listed: {}",
                     self.listed.bytes,
-                    shown(&self.listed.path)
+                    display_path(&self.listed.path)
                 ),
             ));
         }

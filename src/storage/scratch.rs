@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::owned::{Cleanup, OwnedFolder, scratch_name, scratch_prefix, sweep_left};
 use super::{Error, Room, Staging};
-use crate::spec::Nonce;
+use crate::model::Nonce;
 
 /// Possible parents of a scratch folder; the first that is given is used.
 #[derive(Debug, Clone, Copy)]

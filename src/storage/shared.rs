@@ -30,7 +30,7 @@ use super::publish::{replace, sync_folder, sync_folders, write_marks};
 use super::staging::{ATTEMPTS_NAME, OUTPUT_NAME, move_part};
 use super::{Error, Room, StagingOptions, marks};
 use crate::crash::crash_point;
-use crate::spec::{Manifest, Nonce};
+use crate::model::{Manifest, Nonce};
 
 /// File with the list of parts that an attempt has sealed. No part has this name.
 const PARTS_NAME: &str = "_parts";

@@ -12,7 +12,7 @@ use super::owned::{Cleanup, OwnedFolder, State, beside_name, beside_prefix};
 use super::part::{SealedPart, check_attempt_name, check_part_name};
 use super::publish::{self, StagingOptions, write_marks};
 use super::{Error, Room, marks};
-use crate::spec::Nonce;
+use crate::model::Nonce;
 
 pub(super) const ATTEMPTS_NAME: &str = "attempts";
 pub(super) const OUTPUT_NAME: &str = "output";

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use super::Error;
 use super::entry::is_hidden;
-use super::error::{shown, shown_name};
+use super::error::{display_path, shown_name};
 use super::marks::{self, MANIFEST_NAME, SUCCESS_NAME, success_line};
 use super::part::check_part_name;
-use crate::spec::{Manifest, Part};
+use crate::model::{Manifest, Part};
 
 /// Bytes per read: large enough that the checksum, not the system calls, takes most of the time.
 const READ_BYTES: usize = 1 << 20;
@@ -85,7 +85,9 @@ impl Display for Finding {
                 )
             }
             Finding::PartMissing { name } => write!(f, "{} is missing", shown_name(name)),
-            Finding::PartExtra { path } => write!(f, "{} is not in {MANIFEST_NAME}", shown(path)),
+            Finding::PartExtra { path } => {
+                write!(f, "{} is not in {MANIFEST_NAME}", display_path(path))
+            }
             Finding::SizeWrong { name, listed, found } => {
                 write!(f, "{} has {found} bytes instead of {listed}", shown_name(name))
             }
@@ -93,7 +95,7 @@ impl Display for Finding {
                 write!(f, "{} has crc32c {found:08x} instead of {listed:08x}", shown_name(name))
             }
             Finding::Unreadable { path, reason } => {
-                write!(f, "{} cannot be read: {reason}", shown(path))
+                write!(f, "{} cannot be read: {reason}", display_path(path))
             }
         }
     }

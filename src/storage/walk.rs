@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::Error;
 use super::entry::{FILES_MAX, FileEntry, is_hidden, link_target, special_kind};
 use super::glob::{self, ALTERNATIVES_MAX, Component};
-use super::seen::{Id, Seen, id};
+use super::visited::{Id, Visited, id};
 
 /// The files and folders that one input has contributed so far.
 #[derive(Default)]
@@ -28,7 +28,7 @@ pub(super) struct Found {
 pub(super) struct Walk<'s> {
     pub(super) found: Found,
     /// Everything that this input and earlier ones have reached.
-    seen: &'s mut Seen,
+    visited: &'s mut Visited,
     /// Whether hidden names are read like others, to count the files that are skipped because of them.
     with_hidden: bool,
     /// Ancestors of the current folder: name and identity.
@@ -39,9 +39,9 @@ pub(super) struct Walk<'s> {
 }
 
 impl<'s> Walk<'s> {
-    pub(super) fn new(seen: &'s mut Seen) -> Self {
+    pub(super) fn new(visited: &'s mut Visited) -> Self {
         let (found, above) = (Found::default(), Vec::new());
-        Self { found, seen, with_hidden: false, above, reached: 0, names_seen: 0 }
+        Self { found, visited, with_hidden: false, above, reached: 0, names_seen: 0 }
     }
 
     /// Adds a named input: it must exist, and be a file or a folder.
@@ -183,7 +183,7 @@ impl<'s> Walk<'s> {
             if !self.repeats_folder(&path, facts) {
                 let before = self.reached;
                 self.add_folder(&path)?;
-                self.seen.add_folder(&path, facts, self.reached - before);
+                self.visited.add_folder(&path, facts, self.reached - before);
                 if is_root {
                     self.found.folders.push(path);
                 }
@@ -195,7 +195,7 @@ impl<'s> Walk<'s> {
             return Err(Error::TooManyFiles { path, files_max: FILES_MAX });
         } else {
             self.reached += 1;
-            if self.seen.add_file(&path, facts) {
+            if self.visited.add_file(&path, facts) {
                 self.found.files.push(FileEntry::new(path, facts));
             }
         }
@@ -204,7 +204,7 @@ impl<'s> Walk<'s> {
 
     /// Whether a folder was read before. If so, counts all its files as reached once more.
     fn repeats_folder(&mut self, path: &Path, facts: &Metadata) -> bool {
-        let files = self.seen.repeats_folder(path, facts);
+        let files = self.visited.repeats_folder(path, facts);
         self.reached += files.unwrap_or(0);
         files.is_some()
     }
@@ -249,10 +249,10 @@ impl<'s> Walk<'s> {
     fn skip(&mut self, path: &Path, rest: &[Component]) {
         // A broken link skips no file.
         let Ok(facts) = fs::metadata(path) else { return };
-        if !self.seen.is_new_hidden(&facts) {
+        if !self.visited.is_new_hidden(&facts) {
             return;
         }
-        let mut own = Seen::default();
+        let mut own = Visited::default();
         let mut walk = Walk { with_hidden: true, ..Walk::new(&mut own) };
         let mut matched = BTreeSet::new();
         let counted = walk
@@ -260,7 +260,7 @@ impl<'s> Walk<'s> {
             .and_then(|()| walk.add_matched(matched))
             .map(|()| walk.found.files.len() as u64);
         // A folder that cannot be read counts as one file, so that it is not skipped silently.
-        self.seen.add_hidden(&facts, counted.unwrap_or(1));
+        self.visited.add_hidden(&facts, counted.unwrap_or(1));
     }
 
     /// Notes that the walk enters `folder`. Fails if the walk is already inside it: a link forms a loop.

@@ -2,9 +2,9 @@
 
 use std::io::{self, Read, Write};
 
-use super::failure::Trouble;
+use super::failure::AttemptError;
 use super::run::PartDone;
-use crate::spec::{Cause, Counters, Failure, Manifest, Part, size};
+use crate::model::{Cause, Counters, Failure, Manifest, Part, size};
 use crate::storage::{MANIFEST_BYTES_MAX, Staging};
 
 /// Bytes copied at a time.
@@ -23,7 +23,7 @@ pub fn commit(
     counters: Counters,
 ) -> Result<Manifest, Failure> {
     let manifest = manifest_of(job, created, parts, counters);
-    staging.publish(&json(&manifest)?).map_err(|error| Trouble::from(error).into_failure())?;
+    staging.publish(&json(&manifest)?).map_err(|error| AttemptError::from(error).into_failure())?;
     Ok(manifest)
 }
 

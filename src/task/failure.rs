@@ -10,8 +10,8 @@ use std::sync::Once;
 
 use super::{ListError, PlanError};
 use crate::job::{Ended, Error, KeepsState, UserError};
+use crate::model::{About, Cause, Failure, split_hint};
 use crate::record::{SERDE_HINT, value};
-use crate::spec::{About, Cause, Failure, split_hint};
 use crate::storage::{self, Lack};
 use crate::{format, shuffle};
 
@@ -20,7 +20,7 @@ const CAUSES_MAX: usize = 50;
 
 /// Why an attempt failed or stopped.
 #[derive(Debug)]
-pub(crate) enum Trouble {
+pub(crate) enum AttemptError {
     /// The author's code returned an error of its own or of the framework.
     Error(Error),
     /// The author's code panicked.
@@ -31,30 +31,30 @@ pub(crate) enum Trouble {
     Stopped,
 }
 
-impl From<Error> for Trouble {
+impl From<Error> for AttemptError {
     fn from(error: Error) -> Self {
-        Trouble::Error(error)
+        AttemptError::Error(error)
     }
 }
 
-impl From<shuffle::Error> for Trouble {
+impl From<shuffle::Error> for AttemptError {
     fn from(error: shuffle::Error) -> Self {
         match error {
-            shuffle::Error::Stopped => Trouble::Stopped,
-            other => Trouble::Error(Error::new(other)),
+            shuffle::Error::Stopped => AttemptError::Stopped,
+            other => AttemptError::Error(Error::new(other)),
         }
     }
 }
 
-impl From<format::Error> for Trouble {
+impl From<format::Error> for AttemptError {
     fn from(error: format::Error) -> Self {
-        Trouble::Framework(Box::new(error))
+        AttemptError::Framework(Box::new(error))
     }
 }
 
-impl From<storage::Error> for Trouble {
+impl From<storage::Error> for AttemptError {
     fn from(error: storage::Error) -> Self {
-        Trouble::Framework(Box::new(error))
+        AttemptError::Framework(Box::new(error))
     }
 }
 
@@ -80,15 +80,15 @@ fn hook_panics() {
     });
 }
 
-/// Runs an author's code, and returns a panic in it as trouble.
-pub(crate) fn guard<T>(code: impl FnOnce() -> Result<T, Trouble>) -> Result<T, Trouble> {
+/// Runs an author's code, and returns a panic in it as an error.
+pub(crate) fn guard<T>(code: impl FnOnce() -> Result<T, AttemptError>) -> Result<T, AttemptError> {
     hook_panics();
     let outside = IS_CAUGHT.replace(true);
     let done = catch_unwind(AssertUnwindSafe(code));
     IS_CAUGHT.set(outside);
     done.unwrap_or_else(|panic| {
         let at = PANICKED_AT.with_borrow_mut(Option::take);
-        Err(Trouble::Panic { message: message_of(panic.as_ref()), at })
+        Err(AttemptError::Panic { message: message_of(panic.as_ref()), at })
     })
 }
 
@@ -99,24 +99,24 @@ fn message_of(panic: &(dyn Any + Send)) -> String {
         .into()
 }
 
-impl Trouble {
+impl AttemptError {
     /// Whether the cause is the author's code, and perhaps the record that it was called with.
     pub(super) fn is_users(&self) -> bool {
         match self {
-            Trouble::Panic { .. } => true,
-            Trouble::Error(error) => !is_ours(error.cause()),
-            Trouble::Framework(error) => {
+            AttemptError::Panic { .. } => true,
+            AttemptError::Error(error) => !is_ours(error.cause()),
+            AttemptError::Framework(error) => {
                 error.downcast_ref::<format::Error>().is_some_and(format::Error::spoils_one_record)
             }
-            Trouble::Stopped => false,
+            AttemptError::Stopped => false,
         }
     }
 
     /// Whether the run was asked to stop, even if the author's code passed that error on.
     pub(super) fn is_stop(&self) -> bool {
         match self {
-            Trouble::Stopped => true,
-            Trouble::Error(error) => {
+            AttemptError::Stopped => true,
+            AttemptError::Error(error) => {
                 matches!(error.cause().downcast_ref(), Some(shuffle::Error::Stopped))
             }
             _ => false,
@@ -129,14 +129,16 @@ impl Trouble {
             return Failure::new(Cause::Killed, "stopped");
         }
         let mut failure = match self {
-            Trouble::Panic { message, at } => Failure { at, ..Failure::new(Cause::Panic, message) },
-            Trouble::Error(error) => of_error(error),
-            Trouble::Framework(error) => Failure {
+            AttemptError::Panic { message, at } => {
+                Failure { at, ..Failure::new(Cause::Panic, message) }
+            }
+            AttemptError::Error(error) => of_error(error),
+            AttemptError::Framework(error) => Failure {
                 details: causes(error.as_ref()),
                 about: about(error.as_ref()),
                 ..Failure::new(blame(error.as_ref()), error.to_string())
             },
-            Trouble::Stopped => Failure::new(Cause::Killed, "stopped"),
+            AttemptError::Stopped => Failure::new(Cause::Killed, "stopped"),
         };
         // An author's message may hold whole records.
         failure.cut();
@@ -181,7 +183,7 @@ fn of_key(
     doing: &str,
     key: &[u8],
 ) -> Failure {
-    let key = crate::spec::escape(key, crate::spec::TEXT_CHARS_MAX);
+    let key = crate::model::escape(key, crate::model::TEXT_CHARS_MAX);
     let mut failure = match source.downcast_ref() {
         Some(UserError { error }) => {
             Failure { at: Some(place(error)), ..Failure::new(Cause::UserError, error.to_string()) }
@@ -282,8 +284,8 @@ mod tests {
     #[test]
     fn a_panic_keeps_its_place_and_message() {
         let line = line!() + 1;
-        let trouble = guard::<()>(|| panic!("no {}", "luck")).expect_err("it panics");
-        let failure = trouble.into_failure();
+        let attempt_error = guard::<()>(|| panic!("no {}", "luck")).expect_err("it panics");
+        let failure = attempt_error.into_failure();
         assert_eq!((failure.cause, failure.message.as_str()), (Cause::Panic, "no luck"));
         assert_eq!(failure.at, Some(format!("{}:{line}", file!())));
     }
@@ -292,7 +294,7 @@ mod tests {
     fn a_full_disk_is_not_blamed_on_the_author() {
         let source = io::Error::from(io::ErrorKind::StorageFull);
         let error = shuffle::Error::Write { path: "/full/spill".into(), written: 7, source };
-        let failure = Trouble::from(error).into_failure();
+        let failure = AttemptError::from(error).into_failure();
         assert_eq!(failure.cause, Cause::Disk);
         let message = failure.message;
         let said = "failed to write to spill file /full/spill after 7 bytes: no storage space\nhint: free some space there";
@@ -305,8 +307,8 @@ mod tests {
             let source = || io::Error::from_raw_os_error(number);
             let spill = shuffle::Error::Create { path: "/full/spill".into(), source: source() };
             let input = format::Error::Read { location: "in".into(), offset: 7, cause: source() };
-            for trouble in [Trouble::from(spill), Trouble::from(input)] {
-                let failure = trouble.into_failure();
+            for attempt_error in [AttemptError::from(spill), AttemptError::from(input)] {
+                let failure = attempt_error.into_failure();
                 assert_eq!(failure.cause, Cause::WorkerError, "{failure:?}");
             }
         }
@@ -318,37 +320,37 @@ mod tests {
         let passed_on = io::Error::other(missing());
         let changed = storage::Error::InputChanged { path: "/in".into(), change: "".into() };
         let too_long = || {
-            let (location, offset, limit) = (crate::spec::Location::from("/in"), 0, 1);
+            let (location, offset, limit) = (crate::model::Location::from("/in"), 0, 1);
             format::Error::RecordTooLong { location, offset, limit }
         };
         let unreadable = format::Error::Read {
-            location: crate::spec::Location::from("/in"),
+            location: crate::model::Location::from("/in"),
             offset: 0,
             cause: io::Error::from_raw_os_error(libc::EIO),
         };
         let version = PlanError::Version { path: "/plan".into(), found: 7 };
         let table = [
-            (Trouble::from(missing()), About::Input),
-            (Trouble::from(format::Error::Storage(missing())), About::Input),
-            (Trouble::Framework(Box::new(ListError::Storage(missing()))), About::Input),
-            (Trouble::Error(Error::new(passed_on)), About::Input),
-            (Trouble::Framework(Box::new(version)), About::Version),
-            (Trouble::from(format::Error::Storage(changed)), About::BadInput),
-            (Trouble::from(too_long()), About::BadInput),
-            (Trouble::Framework(Box::new(ListError::Content(too_long()))), About::BadInput),
-            (Trouble::from(unreadable), About::Input),
-            (Trouble::Error(Error::new("mine")), About::Nothing),
+            (AttemptError::from(missing()), About::Input),
+            (AttemptError::from(format::Error::Storage(missing())), About::Input),
+            (AttemptError::Framework(Box::new(ListError::Storage(missing()))), About::Input),
+            (AttemptError::Error(Error::new(passed_on)), About::Input),
+            (AttemptError::Framework(Box::new(version)), About::Version),
+            (AttemptError::from(format::Error::Storage(changed)), About::BadInput),
+            (AttemptError::from(too_long()), About::BadInput),
+            (AttemptError::Framework(Box::new(ListError::Content(too_long()))), About::BadInput),
+            (AttemptError::from(unreadable), About::Input),
+            (AttemptError::Error(Error::new("mine")), About::Nothing),
         ];
-        for (trouble, about) in table {
-            let failure = trouble.into_failure();
+        for (attempt_error, about) in table {
+            let failure = attempt_error.into_failure();
             assert_eq!(failure.about, about, "{failure:?}");
         }
     }
 
     #[test]
     fn a_spill_error_that_the_author_passed_on_is_the_frameworks() {
-        let ours = Trouble::Error(Error::new(shuffle::Error::Stopped));
+        let ours = AttemptError::Error(Error::new(shuffle::Error::Stopped));
         assert!(ours.is_stop() && !ours.is_users());
-        assert!(Trouble::Error(Error::new("mine")).is_users());
+        assert!(AttemptError::Error(Error::new("mine")).is_users());
     }
 }

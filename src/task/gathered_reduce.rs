@@ -4,8 +4,8 @@ use super::fold::JobFold;
 use super::run::{Env, ReduceDone, run_reduce, shuffle_failure};
 use super::spill_map::SpillTo;
 use crate::job::{Combine, Job};
+use crate::model::{AttemptId, Cause, Failure, SegmentPlace, SegmentRef, TaskKind, split_hint};
 use crate::shuffle::{Cursor, Gatherer, MergeLimits, ReadProgress, Segment, Source};
-use crate::spec::{AttemptId, Cause, Failure, SegmentPlace, SegmentRef, TaskKind, split_hint};
 
 /// The share of the memory that merging may use; the rest is for what the author's reduce keeps.
 const MERGE_PORTION: u64 = 4;

@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 
-use crate::spec::AttemptId;
+use crate::model::AttemptId;
 
 thread_local! {
     /// It needs no destructor, so it can be read while the process ends.

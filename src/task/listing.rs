@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::format::source::Codec;
 use crate::format::{self, Input};
 use crate::job::Job;
-use crate::spec::{FileIdentity, FileRange, InputNotes, JobSpec, Location};
+use crate::model::{FileIdentity, FileRange, InputNotes, JobSpec, Location};
 use crate::storage::{self, FileEntry, OPENED_AHEAD_MAX};
 
 /// The input files of a job.

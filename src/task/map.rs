@@ -5,14 +5,14 @@ use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Reading;
-use super::failure::{Trouble, guard};
+use super::failure::{AttemptError, guard};
 use super::quarantine::Quarantine;
 use super::sink::Sink;
 use crate::format::{self, Input};
 use crate::job::{Context, Emitter, Job, PartBuffer, RecordOf, Writer};
+use crate::model::{FileRange, RecordRef, Split};
 use crate::record::Text;
 use crate::shuffle::{Batch, Collect as _, Mark};
-use crate::spec::{FileRange, RecordRef, Split};
 
 /// Bytes of a record that a report may show.
 const EXCERPT_BYTES: usize = 200;
@@ -22,15 +22,15 @@ const STOP_CHECK_RECORDS: u64 = 1024;
 /// Receives the records of a split.
 pub(super) trait Mapper<J: Job> {
     /// Maps one record.
-    fn map(&mut self, record: RecordOf<'_, J>, path: &Text) -> Result<(), Trouble>;
+    fn map(&mut self, record: RecordOf<'_, J>, path: &Text) -> Result<(), AttemptError>;
     /// Called before each record if bad records may be skipped.
-    fn begin(&mut self) -> Result<(), Trouble>;
+    fn begin(&mut self) -> Result<(), AttemptError>;
     /// Removes what the failed record has emitted since `begin`.
     fn take_back(&mut self);
     /// Called after the last record.
-    fn finish(&mut self, path: &Text) -> Result<(), Trouble>;
+    fn finish(&mut self, path: &Text) -> Result<(), AttemptError>;
     /// Returns the first failure of the collector or part, even if the author's code ignored the error.
-    fn fault(&mut self) -> Option<Trouble>;
+    fn fault(&mut self) -> Option<AttemptError>;
 }
 
 /// Maps every record of a split. A failure includes the record on which it occurred.
@@ -39,13 +39,13 @@ pub(super) fn map_split<J: Job>(
     reading: &Reading,
     quarantine: &mut Quarantine<'_>,
     mapper: &mut impl Mapper<J>,
-) -> Result<u64, (Trouble, Option<RecordRef>)> {
+) -> Result<u64, (AttemptError, Option<RecordRef>)> {
     let mut records = 0;
     for range in &split.ranges {
         // Checked for each file too, because many small files may each have fewer records than there are between two
         // checks.
         if reading.stop.load(Ordering::Relaxed) {
-            return Err((Trouble::Stopped, None));
+            return Err((AttemptError::Stopped, None));
         }
         records += map_range::<J>(range, reading, quarantine, mapper)?;
     }
@@ -53,7 +53,7 @@ pub(super) fn map_split<J: Job>(
     let finished = guard(|| mapper.finish(Text::new(path)));
     match mapper.fault().map_or(finished, Err) {
         Ok(()) => Ok(records),
-        Err(trouble) => Err((trouble, None)),
+        Err(attempt_error) => Err((attempt_error, None)),
     }
 }
 
@@ -62,7 +62,7 @@ fn map_range<J: Job>(
     reading: &Reading,
     quarantine: &mut Quarantine<'_>,
     mapper: &mut impl Mapper<J>,
-) -> Result<u64, (Trouble, Option<RecordRef>)> {
+) -> Result<u64, (AttemptError, Option<RecordRef>)> {
     let opened = format::Source::open(range, &reading.options).and_then(|mut source| {
         if J::Input::is_text(source.index()) {
             source.check_text()?;
@@ -85,14 +85,15 @@ fn map_range<J: Job>(
         if let Some(fault) = mapper.fault() {
             return Err((fault, None));
         }
-        let Err(trouble) = end else { return Ok(records) };
-        let record = trouble.is_users().then(|| record_ref(&input, range));
-        let (true, Some(record)) = (quarantine.is_open() && !trouble.is_stop(), record.clone())
+        let Err(attempt_error) = end else { return Ok(records) };
+        let record = attempt_error.is_users().then(|| record_ref(&input, range));
+        let (true, Some(record)) =
+            (quarantine.is_open() && !attempt_error.is_stop(), record.clone())
         else {
-            return Err((trouble, record));
+            return Err((attempt_error, record));
         };
         mapper.take_back();
-        quarantine.put(trouble, record)?;
+        quarantine.put(attempt_error, record)?;
     }
 }
 
@@ -103,7 +104,7 @@ fn map_records<J: Job>(
     hold: bool,
     mapper: &mut impl Mapper<J>,
     records: &mut u64,
-) -> Result<(), Trouble> {
+) -> Result<(), AttemptError> {
     let path = Text::new(range.location.as_bytes());
     loop {
         if hold {
@@ -116,7 +117,7 @@ fn map_records<J: Job>(
         mapper.map(record, path)?;
         if records.is_multiple_of(STOP_CHECK_RECORDS) {
             if stop.load(Ordering::Relaxed) {
-                return Err(Trouble::Stopped);
+                return Err(AttemptError::Stopped);
             }
             mapper.fault().map_or(Ok(()), Err)?;
         }
@@ -158,12 +159,12 @@ impl<J: Job> ToCollector<'_, J> {
 
 impl<J: Job> Mapper<J> for ToCollector<'_, J> {
     #[inline(always)]
-    fn map(&mut self, record: RecordOf<'_, J>, path: &Text) -> Result<(), Trouble> {
+    fn map(&mut self, record: RecordOf<'_, J>, path: &Text) -> Result<(), AttemptError> {
         let job = self.job;
         Ok(job.map(record, &mut self.emitter(path))?)
     }
 
-    fn begin(&mut self) -> Result<(), Trouble> {
+    fn begin(&mut self) -> Result<(), AttemptError> {
         if self.batch.is_full() {
             self.sink.accept(&mut self.batch)?;
         }
@@ -176,14 +177,14 @@ impl<J: Job> Mapper<J> for ToCollector<'_, J> {
         self.context.take_back();
     }
 
-    fn finish(&mut self, path: &Text) -> Result<(), Trouble> {
+    fn finish(&mut self, path: &Text) -> Result<(), AttemptError> {
         let job = self.job;
         job.cleanup(&mut self.emitter(path))?;
         Ok(self.sink.accept(&mut self.batch)?)
     }
 
-    fn fault(&mut self) -> Option<Trouble> {
-        self.sink.fault().or_else(|| self.context.fault().map(Trouble::Error))
+    fn fault(&mut self) -> Option<AttemptError> {
+        self.sink.fault().or_else(|| self.context.fault().map(AttemptError::Error))
     }
 }
 
@@ -196,13 +197,13 @@ pub(super) struct ToPart<'t, J: Job> {
 
 impl<J: Job> Mapper<J> for ToPart<'_, J> {
     #[inline(always)]
-    fn map(&mut self, record: RecordOf<'_, J>, path: &Text) -> Result<(), Trouble> {
+    fn map(&mut self, record: RecordOf<'_, J>, path: &Text) -> Result<(), AttemptError> {
         Ok(self
             .job
             .write_map(record, &mut Writer { part: &mut self.part, context: self.context, path })?)
     }
 
-    fn begin(&mut self) -> Result<(), Trouble> {
+    fn begin(&mut self) -> Result<(), AttemptError> {
         self.part.begin()?;
         Ok(self.context.begin()?)
     }
@@ -212,7 +213,7 @@ impl<J: Job> Mapper<J> for ToPart<'_, J> {
         self.context.take_back();
     }
 
-    fn finish(&mut self, path: &Text) -> Result<(), Trouble> {
+    fn finish(&mut self, path: &Text) -> Result<(), AttemptError> {
         Ok(self.job.write_cleanup(&mut Writer {
             part: &mut self.part,
             context: self.context,
@@ -220,7 +221,7 @@ impl<J: Job> Mapper<J> for ToPart<'_, J> {
         })?)
     }
 
-    fn fault(&mut self) -> Option<Trouble> {
-        self.part.fault().or_else(|| self.context.fault()).map(Trouble::Error)
+    fn fault(&mut self) -> Option<AttemptError> {
+        self.part.fault().or_else(|| self.context.fault()).map(AttemptError::Error)
     }
 }

@@ -31,7 +31,7 @@ use std::sync::atomic::AtomicBool;
 
 pub use collector::{InMemory, JobCollector, MapOutput};
 pub use commit::{commit, in_order, write_to_stdout};
-pub(crate) use failure::{Trouble, guard};
+pub(crate) use failure::{AttemptError, guard};
 pub use fold::{Cut, JobFold, JobPartitioner};
 pub use gathered_reduce::run_reduce_of_segments;
 pub(crate) use here::{attempt_here, in_attempt};

@@ -1,14 +1,14 @@
 //! The plan task: cuts the input into splits, chooses the number of parts, and, for partitions by range, samples keys
 //! to find where partitions begin.
 
-use super::failure::Trouble;
+use super::failure::AttemptError;
 use super::fold::cut_points;
 use super::plan_file::Plan;
 use super::run::Env;
 use super::sample::sample;
 use crate::format;
 use crate::job::{By, Job, Partition};
-use crate::spec::{AttemptId, Failure, FileRange};
+use crate::model::{AttemptId, Failure, FileRange};
 
 /// Plans a job over these files. The plan depends on the files and the spec, never on threads, memory or time.
 ///
@@ -21,7 +21,7 @@ pub fn plan<J: Job, P: Partition<J>>(
     attempt: AttemptId,
     files: &[FileRange],
 ) -> Result<Plan, Failure> {
-    let failed = |error: format::Error| Trouble::from(error).into_failure();
+    let failed = |error: format::Error| AttemptError::from(error).into_failure();
     let splits = format::plan::plan::<J::Input>(files, env.spec.split_bytes).map_err(failed)?;
     if J::MAP_ONLY {
         return Ok(Plan { splits, reducers: 0, cuts: Vec::new() });

@@ -23,8 +23,8 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use super::fold::Cut;
+use crate::model::Split;
 use crate::record::value;
-use crate::spec::Split;
 use crate::storage::{create_private, open_regular};
 
 /// First bytes of a plan. The first of them never occurs in UTF-8 text.
@@ -234,7 +234,7 @@ fn checksum(place: u32, blob: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{FileIdentity, FileRange, Location};
+    use crate::model::{FileIdentity, FileRange, Location};
 
     fn plan(splits: u64) -> Plan {
         let split = |start: u64| Split {

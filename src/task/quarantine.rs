@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
-use super::failure::Trouble;
+use super::failure::AttemptError;
 use crate::format::Json;
 use crate::job::{PartBuffer, Written};
-use crate::spec::{Failure, RecordRef, TEXT_CHARS_MAX, escape, split_hint};
+use crate::model::{Failure, RecordRef, TEXT_CHARS_MAX, escape, split_hint};
 use crate::storage::AttemptFolder;
 
 /// The number of bad records that a run may still set aside, shared by all its attempts.
@@ -74,31 +74,41 @@ impl<'q> Quarantine<'q> {
         self.allowed.max > 0
     }
 
-    /// Sets a record aside, or returns the trouble if there are too many bad records.
+    /// Sets a record aside, or returns the error if there are too many bad records.
     pub(super) fn put(
         &mut self,
-        trouble: Trouble,
+        attempt_error: AttemptError,
         record: RecordRef,
-    ) -> Result<(), (Trouble, Option<RecordRef>)> {
+    ) -> Result<(), (AttemptError, Option<RecordRef>)> {
         if self.allowed.found.fetch_add(1, Ordering::Relaxed) >= self.allowed.max {
-            return Err((trouble, Some(record)));
+            return Err((attempt_error, Some(record)));
         }
         self.found += 1;
         let of = Of::Record { file: record.location.to_string(), offset: record.offset };
         let record = Some(escape(&record.excerpt, TEXT_CHARS_MAX));
-        self.write(of, record, trouble.into_failure()).map_err(|trouble| (trouble, None))
+        self.write(of, record, attempt_error.into_failure())
+            .map_err(|attempt_error| (attempt_error, None))
     }
 
-    /// Sets aside a key on which the reduce failed, or returns the trouble if there are too many bad records.
-    pub(super) fn put_key(&mut self, trouble: Trouble, key: &str) -> Result<(), Trouble> {
+    /// Sets aside a key on which the reduce failed, or returns the error if there are too many bad records.
+    pub(super) fn put_key(
+        &mut self,
+        attempt_error: AttemptError,
+        key: &str,
+    ) -> Result<(), AttemptError> {
         if self.allowed.found.fetch_add(1, Ordering::Relaxed) >= self.allowed.max {
-            return Err(trouble);
+            return Err(attempt_error);
         }
         self.found += 1;
-        self.write(Of::Key { key: key.into() }, None, trouble.into_failure())
+        self.write(Of::Key { key: key.into() }, None, attempt_error.into_failure())
     }
 
-    fn write(&mut self, of: Of, record: Option<String>, failure: Failure) -> Result<(), Trouble> {
+    fn write(
+        &mut self,
+        of: Of,
+        record: Option<String>,
+        failure: Failure,
+    ) -> Result<(), AttemptError> {
         let part = match &mut self.part {
             Some(part) => part,
             none => none.insert(PartBuffer::create(&self.folder, &self.name)?),
@@ -108,7 +118,7 @@ impl<'q> Quarantine<'q> {
         Ok(part.write(&line).map_err(|error| part.fault().unwrap_or(error))?)
     }
 
-    pub(super) fn seal(self) -> Result<Option<Written>, Trouble> {
+    pub(super) fn seal(self) -> Result<Option<Written>, AttemptError> {
         Ok(self.part.map(PartBuffer::seal).transpose()?)
     }
 }

@@ -4,13 +4,13 @@ use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::failure::{Trouble, guard};
+use super::failure::{AttemptError, guard};
 use super::fold::group_len;
 use super::quarantine::Quarantine;
 use crate::job::{self, Context, Job, PartBuffer, Values, Writer};
+use crate::model::{HotKey, Hottest};
 use crate::record::{Key, Text};
 use crate::shuffle::{Cursor, Error, Fold, Groups, LoserTree, Source};
-use crate::spec::{HotKey, Hottest};
 
 /// Records between two checks of whether the run must stop: a group may have any number of records.
 const STOP_CHECK_RECORDS: u32 = 4096;
@@ -33,7 +33,7 @@ pub(super) fn reduce<J: Job, F: Fold>(
     context: &mut Context,
     quarantine: &mut Quarantine<'_>,
     stop: &AtomicBool,
-) -> Result<Reduced, (Trouble, Option<String>)> {
+) -> Result<Reduced, (AttemptError, Option<String>)> {
     let (fault, failed_key) = (RefCell::new(None), RefCell::new(None));
     let reduced = guard(|| {
         let source = LoserTree::new(sources);
@@ -41,13 +41,13 @@ pub(super) fn reduce<J: Job, F: Fold>(
         reduce_groups(job, source, part, context, quarantine, &failed_key)
     });
     // Checked even if the author's code ignored the error, because records are missing.
-    let fault = fault.into_inner().map(Trouble::from);
-    let fault = fault.or_else(|| part.fault().or_else(|| context.fault()).map(Trouble::Error));
+    let fault = fault.into_inner().map(AttemptError::from);
+    let fault = fault.or_else(|| part.fault().or_else(|| context.fault()).map(AttemptError::Error));
     match (fault, reduced) {
         (Some(fault), _) => Err((fault, None)),
-        (None, Err(trouble)) => {
-            let key = failed_key.into_inner().filter(|_| trouble.is_users());
-            Err((trouble, key))
+        (None, Err(attempt_error)) => {
+            let key = failed_key.into_inner().filter(|_| attempt_error.is_users());
+            Err((attempt_error, key))
         }
         (None, Ok(reduced)) => Ok(reduced),
     }
@@ -60,7 +60,7 @@ fn reduce_groups<J: Job, C: Cursor>(
     context: &mut Context,
     quarantine: &mut Quarantine<'_>,
     failed_key: &RefCell<Option<String>>,
-) -> Result<Reduced, Trouble> {
+) -> Result<Reduced, AttemptError> {
     let fault = sources.fault;
     let may_fail = quarantine.is_open();
     let mut groups = if <J::Key<'static> as Key<'static>>::GROUPED {
@@ -82,25 +82,25 @@ fn reduce_groups<J: Job, C: Cursor>(
             let key = J::Key::decode_group(bytes, &mut key_scratch).map_err(job::Error::new)?;
             let scratch = &mut order_scratch;
             let values = Values { group: &mut group, key: bytes, scratch, job: PhantomData };
-            Ok::<_, Trouble>(job.reduce(key, values, &mut writer)?)
+            Ok::<_, AttemptError>(job.reduce(key, values, &mut writer)?)
         };
         // No key needs to be set aside, so one guard around all keys is enough.
         let done = if held { guard(call) } else { call() };
         count += 1;
-        if let Err(trouble) = done {
+        if let Err(attempt_error) = done {
             let shown = J::Key::show_group(bytes, &mut Vec::new()).unwrap_or_default();
             let may_go_on = held
-                && trouble.is_users()
+                && attempt_error.is_users()
                 && fault.borrow().is_none()
                 && writer.part.is_held()
                 && writer.context.is_held();
             if !may_go_on {
                 failed_key.replace(Some(shown));
-                return Err(trouble);
+                return Err(attempt_error);
             }
             writer.part.take_back();
             writer.context.take_back();
-            quarantine.put_key(trouble, &shown).inspect_err(|_| {
+            quarantine.put_key(attempt_error, &shown).inspect_err(|_| {
                 failed_key.replace(Some(shown));
             })?;
         }

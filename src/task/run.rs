@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use serde::{Deserialize, Serialize};
 
-use super::failure::{Trouble, guard};
+use super::failure::{AttemptError, guard};
 use super::map::{Mapper, ToCollector, ToPart, map_split};
 use super::quarantine::{BadRecords, Quarantine};
 use super::reduce::reduce;
@@ -14,11 +14,11 @@ use super::{JobFold, Reading};
 use crate::format::Output;
 use crate::format::source::Options;
 use crate::job::{Combine, Context, Job, PartBuffer, Task, Written, placed_by};
-use crate::shuffle::{self, Batch, Collect, Source};
-use crate::spec::{
+use crate::model::{
     AttemptId, Cause, Counters, Failure, HotKey, JobSpec, RecordRef, Split, TEXT_CHARS_MAX,
     TaskKind, escape,
 };
+use crate::shuffle::{self, Batch, Collect, Source};
 use crate::storage::{AttemptFolder, Attempts, Staging};
 
 /// State that all attempts of a job in one process share.
@@ -104,13 +104,13 @@ impl Env<'_> {
             Failure::new(Cause::UserError, message)
         })?;
         let task = Task { id: attempt.task, reducers };
-        guard(|| Ok(job.setup(&task)?)).map_err(Trouble::into_failure)?;
+        guard(|| Ok(job.setup(&task)?)).map_err(AttemptError::into_failure)?;
         Ok(job)
     }
 
     fn folder(&self, attempt: AttemptId) -> Result<Arc<AttemptFolder>, Failure> {
         let folder = self.attempts.create(&folder_name(attempt));
-        folder.map(Arc::new).map_err(|error| Trouble::from(error).into_failure())
+        folder.map(Arc::new).map_err(|error| AttemptError::from(error).into_failure())
     }
 
     pub(super) fn reading(&self) -> Reading<'_> {
@@ -156,7 +156,7 @@ pub fn run_map<'c, J: Job, C: Combine<J>>(
         mark,
     };
     let (read, quarantine) = map_with(env, attempt, split, folder, &mut mapper)?;
-    finish_map(context, quarantine, read, Vec::new()).map_err(Trouble::into_failure)
+    finish_map(context, quarantine, read, Vec::new()).map_err(AttemptError::into_failure)
 }
 
 /// Maps a split to a part of the output.
@@ -173,11 +173,11 @@ pub fn run_map_only<J: Job>(
     let folder = env.folder(attempt)?;
     let mut context = Context::new(folder.clone(), suffix(attempt));
     let part = PartBuffer::create(&folder, &part_name::<J>(attempt.task.index));
-    let part = part.map_err(|error| Trouble::from(error).into_failure())?;
+    let part = part.map_err(|error| AttemptError::from(error).into_failure())?;
     let mut mapper = ToPart { job, part, context: &mut context };
     let (read, quarantine) = map_with(env, attempt, split, folder, &mut mapper)?;
-    let part = mapper.part.seal().map_err(|error| Trouble::from(error).into_failure())?;
-    finish_map(context, quarantine, read, vec![part.into()]).map_err(Trouble::into_failure)
+    let part = mapper.part.seal().map_err(|error| AttemptError::from(error).into_failure())?;
+    finish_map(context, quarantine, read, vec![part.into()]).map_err(AttemptError::into_failure)
 }
 
 fn map_with<'q, J: Job>(
@@ -189,12 +189,12 @@ fn map_with<'q, J: Job>(
 ) -> Result<(u64, Quarantine<'q>), Failure> {
     let mut quarantine = Quarantine::new(env.bad_records, folder, &suffix(attempt));
     let read = map_split::<J>(split, &env.reading(), &mut quarantine, mapper);
-    let read = read.map_err(|(trouble, record)| with_record(trouble, record))?;
+    let read = read.map_err(|(attempt_error, record)| with_record(attempt_error, record))?;
     Ok((read, quarantine))
 }
 
-fn with_record(trouble: Trouble, record: Option<RecordRef>) -> Failure {
-    Failure { record, ..trouble.into_failure() }
+fn with_record(attempt_error: AttemptError, record: Option<RecordRef>) -> Failure {
+    Failure { record, ..attempt_error.into_failure() }
 }
 
 fn finish_map(
@@ -202,7 +202,7 @@ fn finish_map(
     quarantine: Quarantine<'_>,
     read: u64,
     mut parts: Vec<PartDone>,
-) -> Result<MapDone, Trouble> {
+) -> Result<MapDone, AttemptError> {
     let found = quarantine.found;
     let bad = quarantine.seal()?;
     let (mut counters, sides) = context.seal()?;
@@ -238,22 +238,22 @@ pub fn run_reduce<J: Job, C: Combine<J>>(
     let done = guard(|| {
         let mut part = PartBuffer::create(&folder, &part_name::<J>(attempt.task.index))?;
         let reduced = reduce(job, sources, &mut part, &mut context, &mut quarantine, env.stop);
-        let reduced = reduced.map_err(|(trouble, of)| {
+        let reduced = reduced.map_err(|(attempt_error, of)| {
             key = of;
-            trouble
+            attempt_error
         })?;
         Ok((part.seal()?, reduced))
     });
-    let (part, reduced) = done.map_err(|trouble| {
-        let mut failure = trouble.into_failure();
+    let (part, reduced) = done.map_err(|attempt_error| {
+        let mut failure = attempt_error.into_failure();
         let key = key.map(|key| format!("key: `{}`", escape(key.as_bytes(), TEXT_CHARS_MAX)));
         failure.details.splice(0..0, key);
         failure
     })?;
     let found = quarantine.found;
-    let bad = quarantine.seal().map_err(Trouble::into_failure)?;
+    let bad = quarantine.seal().map_err(AttemptError::into_failure)?;
     let (mut counters, sides) =
-        context.seal().map_err(|error| Trouble::from(error).into_failure())?;
+        context.seal().map_err(|error| AttemptError::from(error).into_failure())?;
     counters.add(GROUP, REDUCE_INPUT_GROUPS, reduced.groups);
     counters.add(GROUP, REDUCE_INPUT_RECORDS, reduced.records);
     counters.add(GROUP, REDUCE_OUTPUT_RECORDS, part.records);
@@ -274,10 +274,10 @@ pub fn accept(staging: &Staging, attempt: AttemptId, parts: &[PartDone]) -> Resu
     let sealed: Vec<_> = parts.iter().map(|part| part.sealed.clone()).collect();
     staging
         .accept(&folder_name(attempt), &sealed)
-        .map_err(|error| Trouble::from(error).into_failure())
+        .map_err(|error| AttemptError::from(error).into_failure())
 }
 
 /// Turns an error of the shuffle, outside the author's code, into a failure.
 pub fn shuffle_failure(error: shuffle::Error) -> Failure {
-    Trouble::Error(crate::job::Error::new(error)).into_failure()
+    AttemptError::Error(crate::job::Error::new(error)).into_failure()
 }

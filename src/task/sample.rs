@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Reading;
-use super::failure::{Trouble, guard};
+use super::failure::{AttemptError, guard};
 use super::fold::group_len;
 use super::map::{Mapper, ToCollector, map_split};
 use super::quarantine::{BadRecords, Quarantine};
@@ -20,9 +20,9 @@ use super::run::{Env, folder_name};
 use super::sink::Sink;
 use crate::format::{self, Input, Source};
 use crate::job::{Context, Job};
+use crate::model::{AttemptId, Failure, FileRange, Split};
 use crate::record::Text;
 use crate::shuffle::{Batch, Collect, Error};
-use crate::spec::{AttemptId, Failure, FileRange, Split};
 use crate::storage::AttemptFolder;
 
 /// Most places that are sampled in files that can be cut.
@@ -214,7 +214,7 @@ impl<J: Job> Sampler<'_, J> {
         keep: Keep<'_>,
         work: impl FnOnce(&mut ToCollector<'_, J>, &mut Reading<'_>, &Arc<AttemptFolder>),
     ) -> Result<(), Failure> {
-        let failed = |error| Trouble::from(error).into_failure();
+        let failed = |error| AttemptError::from(error).into_failure();
         self.number += 1;
         let name = format!("{}-sample-{}", folder_name(self.attempt), self.number);
         let folder = Arc::new(self.env.attempts.create(&name).map_err(failed)?);

@@ -4,12 +4,12 @@
 use std::path::Path;
 
 use super::commit::{in_order, manifest_of};
-use super::failure::Trouble;
+use super::failure::AttemptError;
 use super::run::{BAD_RECORDS, GROUP, PartDone, folder_name};
-use crate::record::value;
-use crate::spec::{
+use crate::model::{
     About, AttemptId, Cause, Counters, Failure, JobId, JobSpec, Manifest, Nonce, TaskKind,
 };
+use crate::record::value;
 use crate::storage::{self, SealedPart, SharedStaging, StagingOptions};
 
 /// Lists the attempt's sealed parts in its folder. After this the attempt may win.
@@ -26,7 +26,9 @@ pub fn seal(
     value::encode_into(parts, &mut bytes).map_err(|error| {
         Failure::new(Cause::None, format!("cannot encode the list of an attempt's parts: {error}"))
     })?;
-    staging.seal(&folder_name(attempt), &bytes).map_err(|error| Trouble::from(error).into_failure())
+    staging
+        .seal(&folder_name(attempt), &bytes)
+        .map_err(|error| AttemptError::from(error).into_failure())
 }
 
 /// The attempts whose parts are the output.
@@ -128,7 +130,7 @@ fn publish(
 fn failed(error: storage::Error) -> Failure {
     let about = error.about_commit();
     let is_damage = matches!(error, storage::Error::StagedDamaged { .. });
-    let mut failure = Trouble::from(error).into_failure().about(about);
+    let mut failure = AttemptError::from(error).into_failure().about(about);
     if is_damage {
         failure.cause = Cause::Disk;
     }
@@ -142,7 +144,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::spec::Location;
+    use crate::model::Location;
 
     const NONCE: Nonce = Nonce(7);
     const WINNERS: Winners<'static> = Winners { job: JobId(1), maps: &[], reduces: &[1, 1] };

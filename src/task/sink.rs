@@ -1,7 +1,7 @@
 //! Passes pairs from the author's code to a collector, and keeps the collector's first failure even
 //! if that code ignores it.
 
-use super::failure::{Trouble, guard};
+use super::failure::{AttemptError, guard};
 use crate::job::{self, Fault, Job};
 use crate::record::{SERDE_HINT, value};
 use crate::shuffle::{Batch, Collect, Error};
@@ -37,7 +37,7 @@ pub(super) struct Sink<'t> {
     collector: &'t mut (dyn Collect + 't),
     /// Until the first batch has been checked.
     check: Option<Check>,
-    fault: Fault<Trouble>,
+    fault: Fault<AttemptError>,
 }
 
 impl<'t> Sink<'t> {
@@ -46,7 +46,7 @@ impl<'t> Sink<'t> {
     }
 
     /// Returns the first failure, and clears it.
-    pub(super) fn fault(&mut self) -> Option<Trouble> {
+    pub(super) fn fault(&mut self) -> Option<AttemptError> {
         self.fault.take()
     }
 }
@@ -57,14 +57,14 @@ impl Collect for Sink<'_> {
             let check = self.check.take();
             let taken = guard(|| {
                 if let Some(check) = check {
-                    check(batch).map_err(|error| Trouble::Framework(Box::new(error)))?;
+                    check(batch).map_err(|error| AttemptError::Framework(Box::new(error)))?;
                 }
                 Ok(self.collector.accept(batch).map_err(job::Error::new)?)
             });
-            let Err(trouble) = taken else {
+            let Err(attempt_error) = taken else {
                 return Ok(());
             };
-            self.fault.keep(trouble);
+            self.fault.keep(attempt_error);
         }
         batch.clear();
         Err(Error::Ended)

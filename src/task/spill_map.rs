@@ -7,19 +7,19 @@
 use std::path::Path;
 
 use super::collector::JobCollector;
-use super::failure::Trouble;
+use super::failure::AttemptError;
 use super::fold::{JobFold, JobPartitioner};
 use super::plan_file::PlanFile;
 use super::run::{
     Env, GROUP, MAP_OUTPUT_BYTES, MAP_OUTPUT_RECORDS, MapDone, run_map, shuffle_failure,
 };
 use crate::job::{Combine, Job, Partition};
+use crate::model::{AttemptId, Failure, Nonce, TaskId};
 use crate::record::block::Codec;
 use crate::shuffle::{
     MergeLimits, Merger, ReadProgress, SpillFile, SpillHeader, SpillIndex, SpillPlace, SpillWriter,
     Spilled,
 };
-use crate::spec::{AttemptId, Failure, Nonce, TaskId};
 
 /// Memory for everything but sorting: buffers for reading, batches, spills and parts.
 const BESIDE_BYTES: usize = 2 << 20;
@@ -79,7 +79,7 @@ pub fn run_map_to_file<J: Job, C: Combine<J>, P: Partition<J>>(
     to: SpillTo<'_>,
     output: &Path,
 ) -> Result<MapsDone, Failure> {
-    let failed = |error| Trouble::Framework(Box::new(error)).into_failure();
+    let failed = |error| AttemptError::Framework(Box::new(error)).into_failure();
     let cuts = plan.cuts().map_err(failed)?;
     let memory_bytes = usize::try_from(env.spec.memory_bytes).unwrap_or(usize::MAX) - BESIDE_BYTES;
     let fold = JobFold::<J, C>::new(combiner);

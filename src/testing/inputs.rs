@@ -8,7 +8,7 @@ use super::chance::Chance;
 use super::workbench::{Place, Step};
 use crate::format::{Input, plan};
 use crate::job::Job;
-use crate::spec::{FileRange, Location};
+use crate::model::{FileRange, Location};
 use crate::storage::{self, FileEntry};
 
 /// One input as the author gave it.

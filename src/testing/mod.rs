@@ -153,7 +153,6 @@
 
 #![expect(clippy::test_attr_in_doctest, reason = "the example shows a test as an author writes it")]
 
-mod beside;
 mod chance;
 mod check;
 mod compare;
@@ -165,6 +164,7 @@ mod pairs;
 mod settings;
 mod show;
 mod shrink;
+mod side_results;
 mod subject;
 mod violation;
 mod workbench;

@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
 use crate::job::Job;
+use crate::model::escape;
 use crate::record::{Key, value};
-use crate::spec::escape;
 
 /// Maximum number of characters shown of one value, key or record.
 const ITEM_CHARS: usize = 40;

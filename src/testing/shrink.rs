@@ -6,7 +6,7 @@ use super::inputs::Piece;
 use super::workbench::{Step, Workbench};
 use super::{Breach, Law, inputs};
 use crate::job::Job;
-use crate::spec::TaskKind;
+use crate::model::TaskKind;
 
 /// Maximum number of smaller inputs to try.
 const ATTEMPTS_MAX: usize = 200;

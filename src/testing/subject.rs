@@ -7,7 +7,7 @@ use super::settings::Settings;
 use super::workbench::{Results, Step, Workbench};
 use super::{Breach, Law, compare, show};
 use crate::job::{Combine, Job};
-use crate::spec::{FileRange, TaskKind};
+use crate::model::{FileRange, TaskKind};
 
 /// The fraction by which numbers may differ if the combiner is not declared exact.
 const INEXACT_TOLERANCE: f64 = 1e-9;

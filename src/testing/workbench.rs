@@ -6,14 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Breach;
-use super::beside::Beside;
 use super::pairs::{InTurn, Keyed, Pair, Pairs};
 use super::show;
+use super::side_results::SideResults;
 use crate::format::{Input, Source, source};
 use crate::job::{Context, Emitter, Error, Job, PartBuffer, RecordOf, Task, Values, Writer};
+use crate::model::{FileRange, JobId, Location, TaskKind};
 use crate::record::{Key, Text};
 use crate::shuffle::{Batch, Collect};
-use crate::spec::{FileRange, JobId, Location, TaskKind};
 use crate::storage::{Scratch, ScratchPlaces, Staging, StagingOptions, draw_nonce};
 
 /// The pairs of one record, or of the cleanup after the last one.
@@ -54,7 +54,7 @@ pub(super) struct Workbench<J: Job> {
     /// Whether all output is collected in one part.
     together: bool,
     /// Counts and side outputs, while they are collected.
-    beside: Option<Beside>,
+    side_results: Option<SideResults>,
     // Both remove their folders when they are dropped.
     _staging: Staging,
     scratch: Scratch,
@@ -81,7 +81,7 @@ impl<J: Job> Workbench<J> {
             order_scratch: Vec::new(),
             reading: source::Options::default(),
             together: false,
-            beside: None,
+            side_results: None,
             _staging: staging,
             scratch,
         })
@@ -165,21 +165,21 @@ impl<J: Job> Workbench<J> {
     }
 
     /// Returns the counts and side outputs of `code`.
-    pub(super) fn beside(
+    pub(super) fn side_results(
         &mut self,
         code: impl FnOnce(&mut Self) -> Result<(), Breach>,
-    ) -> Result<Beside, Breach> {
-        self.beside = Some(Beside::default());
+    ) -> Result<SideResults, Breach> {
+        self.side_results = Some(SideResults::default());
         let done = code(self);
-        let beside = self.beside.take().unwrap_or_default();
-        done.map(|()| beside)
+        let side_results = self.side_results.take().unwrap_or_default();
+        done.map(|()| side_results)
     }
 
     /// Collects counts and side outputs. Called when the job's code has returned.
     fn gather(&mut self) -> Result<(), Error> {
         let (counters, sides) = self.context.take()?;
-        if let Some(beside) = &mut self.beside {
-            beside.add(&counters, &sides);
+        if let Some(side_results) = &mut self.side_results {
+            side_results.add(&counters, &sides);
         }
         Ok(())
     }
@@ -187,7 +187,7 @@ impl<J: Job> Workbench<J> {
     /// Discards the output of code that panicked.
     pub(super) fn recover(&mut self) {
         self.together = false;
-        self.beside = None;
+        self.side_results = None;
         let _left = self.part.take();
         let _left = self.context.take();
     }

@@ -8,8 +8,8 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
+use crate::model::split_hint;
 use crate::rpc::refusal::Refusal;
-use crate::spec::split_hint;
 
 /// The answer to a request.
 pub(super) type Answer = Result<Response, Fault>;
@@ -29,7 +29,7 @@ pub(super) struct Fault {
 
 /// A fault as it is sent to a client.
 #[derive(Debug, Deserialize)]
-pub(super) struct Told {
+pub(super) struct FaultBody {
     pub(super) cause: String,
 }
 

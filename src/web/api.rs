@@ -7,10 +7,10 @@ use super::Web;
 use super::answer::{Answer, cut, json, page, text};
 use super::query::{Query, id};
 use crate::master::JobsPage;
+use crate::model::{JobId, JobState, TaskId, WorkerId};
 use crate::rpc::jobs::{Jobs, TasksRequest};
 use crate::rpc::masters::Masters;
 use crate::rpc::refusal::Refusal;
-use crate::spec::{JobId, JobState, TaskId, WorkerId};
 
 /// The path of all addresses here.
 const ROOT: &str = "/api/v1";

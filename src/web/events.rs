@@ -18,7 +18,7 @@ use crate::clock::rfc3339;
 use crate::master::{Event, EventId, What};
 use crate::rpc::refusal::Refusal;
 
-use crate::spec::{
+use crate::model::{
     AttemptId, AttemptState, Cause, JobId, JobState, TEXT_CHARS_MAX, WorkerId, escape,
 };
 
@@ -125,7 +125,7 @@ pub(super) async fn tell(
 
 /// An event as JSON.
 #[derive(Debug, Default, Serialize)]
-struct Said {
+struct EventLine {
     id: String,
     at: String,
     r#type: &'static str,
@@ -145,48 +145,48 @@ struct Said {
     slots: Option<u32>,
 }
 
-impl Said {
+impl EventLine {
     fn of(event: &Event) -> Self {
         let job = event.what.job();
-        let said =
+        let line =
             Self { id: event.id.to_string(), at: rfc3339(event.at_ms), job, ..Self::default() };
         let ended = |state: AttemptState| Some(state.to_string());
         let moved = |state: JobState| Some(state.to_string());
         match event.what.clone() {
             What::Submitted { name, .. } => {
-                Self { r#type: "job_submitted", name: Some(name), ..said }
+                Self { r#type: "job_submitted", name: Some(name), ..line }
             }
-            What::Moved { state, .. } => Self { r#type: "job_moved", state: moved(state), ..said },
-            What::Forgotten { .. } => Self { r#type: "job_forgotten", ..said },
+            What::Moved { state, .. } => Self { r#type: "job_moved", state: moved(state), ..line },
+            What::Forgotten { .. } => Self { r#type: "job_forgotten", ..line },
             What::Started { attempt, worker } => {
                 let (attempt, worker) = (Some(attempt), Some(worker));
-                Self { r#type: "attempt_started", attempt, worker, ..said }
+                Self { r#type: "attempt_started", attempt, worker, ..line }
             }
             What::Ended { attempt, state, cause } => {
                 let (attempt, cause) = (Some(attempt), Some(cause));
-                Self { r#type: "attempt_ended", attempt, state: ended(state), cause, ..said }
+                Self { r#type: "attempt_ended", attempt, state: ended(state), cause, ..line }
             }
             What::Registered { worker, slots } => {
                 let (worker, slots) = (Some(worker), Some(slots));
-                Self { r#type: "worker_registered", worker, slots, ..said }
+                Self { r#type: "worker_registered", worker, slots, ..line }
             }
             What::Draining { worker } => {
-                Self { r#type: "worker_draining", worker: Some(worker), ..said }
+                Self { r#type: "worker_draining", worker: Some(worker), ..line }
             }
-            What::Left { worker } => Self { r#type: "worker_left", worker: Some(worker), ..said },
-            What::Lost { worker } => Self { r#type: "worker_lost", worker: Some(worker), ..said },
+            What::Left { worker } => Self { r#type: "worker_left", worker: Some(worker), ..line },
+            What::Lost { worker } => Self { r#type: "worker_lost", worker: Some(worker), ..line },
             What::OutputLost { attempt } => {
-                Self { r#type: "output_lost", attempt: Some(attempt), ..said }
+                Self { r#type: "output_lost", attempt: Some(attempt), ..line }
             }
         }
     }
 }
 
 fn written(event: &Event) -> String {
-    let said = Said::of(event);
+    let line = EventLine::of(event);
     // Keys and values are text and numbers; JSON has no line ends of its own.
-    let data = serde_json::to_string(&said).unwrap_or_default();
-    format!("id: {}\nevent: {}\ndata: {data}\n\n", said.id, said.r#type)
+    let data = serde_json::to_string(&line).unwrap_or_default();
+    format!("id: {}\nevent: {}\ndata: {data}\n\n", line.id, line.r#type)
 }
 
 /// Tells a client that events after the last one that it saw were dropped.

@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::answer::Told;
+use super::answer::FaultBody;
 
 /// How long an answer may take as a whole.
 const WITHIN: Duration = Duration::from_secs(60);
@@ -62,8 +62,9 @@ async fn ask(at: &str, path: &str) -> Result<Vec<u8>, Unanswered> {
     if status == StatusCode::OK {
         return Ok(body);
     }
-    let told: Option<Told> = serde_json::from_slice(&body).ok();
-    let said = told.map_or_else(|| format!("it answered {status}"), |told| told.cause);
+    let fault_body: Option<FaultBody> = serde_json::from_slice(&body).ok();
+    let said =
+        fault_body.map_or_else(|| format!("it answered {status}"), |fault_body| fault_body.cause);
     let said = format!("{said}: {at}");
     Err(match status {
         StatusCode::NOT_FOUND => Unanswered::NotFound(said),

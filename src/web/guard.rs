@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::answer::Fault;
 use super::{Web, pages};
-use crate::spec::{TEXT_CHARS_MAX, escape};
+use crate::model::{TEXT_CHARS_MAX, escape};
 
 /// Most bytes of a path with its query.
 const PATH_BYTES_MAX: usize = 2_048;

@@ -13,8 +13,8 @@ use super::Web;
 use super::answer::text;
 use super::events::STREAMS_MAX;
 use crate::master::Figures;
+use crate::model::{AttemptState, JobState, TaskKind, TaskState, WorkerState};
 use crate::scheduler::Progress;
-use crate::spec::{AttemptState, JobState, TaskKind, TaskState, WorkerState};
 
 /// The format and its version.
 const KIND: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::answer::Fault;
-use crate::spec::{TEXT_CHARS_MAX, escape};
+use crate::model::{TEXT_CHARS_MAX, escape};
 
 /// Default number of lines on a page.
 pub(super) const LIMIT: usize = 100;

@@ -7,7 +7,7 @@ use axum::routing::{MethodRouter, get};
 
 use super::answer::Fault;
 use super::{Web, api, events, guard, health, leader, metrics, pages};
-use crate::spec::{TEXT_CHARS_MAX, escape};
+use crate::model::{TEXT_CHARS_MAX, escape};
 
 /// All addresses.
 pub(super) fn table() -> Vec<(&'static str, MethodRouter<Web>)> {

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 use crate::clock::Clock;
-use crate::master::{JobFacts, Master, Seen};
+use crate::master::{JobFacts, Master, StartedTask};
+use crate::model::{AttemptId, AttemptState, JobId, TaskId, TaskKind, WorkerId};
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::Attempt;
-use crate::spec::{AttemptId, AttemptState, JobId, TaskId, TaskKind, WorkerId};
 
 /// Tasks that are read while the state is locked.
 const TASKS_AT_ONCE: u32 = 4_096;
@@ -144,8 +144,7 @@ impl Summary {
         let mut folding = Folding::new(&facts);
         let mut offset = 0;
         loop {
-            let seen =
-                master.look_at_tasks(job, offset, TASKS_AT_ONCE, |seen| folding.add(&seen))?;
+            let seen = master.visit_tasks(job, offset, TASKS_AT_ONCE, |seen| folding.add(&seen))?;
             offset += u64::from(seen);
             if seen < TASKS_AT_ONCE {
                 return Ok(folding.end(facts));
@@ -186,7 +185,7 @@ impl Folding {
         }
     }
 
-    fn add(&mut self, seen: &Seen<'_>) {
+    fn add(&mut self, seen: &StartedTask<'_>) {
         // As the job's counter `attempts_started` and the lists of tasks count them.
         self.attempts += u64::from(seen.task.started());
         // A task that joined another one ran in its process.
@@ -306,8 +305,8 @@ mod tests {
     use std::collections::VecDeque;
 
     use super::*;
+    use crate::model::{Counters, JobOptions, Nonce, Volume};
     use crate::scheduler::{Complete, Effect, PlanDone, RegisterWorker, Scheduler, Submit};
-    use crate::spec::{Counters, JobOptions, Nonce, Volume};
 
     const MAPS: u32 = 200_000;
     const REDUCES: u32 = 500;
@@ -384,7 +383,7 @@ mod tests {
         let facts = facts(end_ms);
         let mut folding = Folding::new(&facts);
         for (id, task) in scheduler.job(JobId(1)).unwrap().all_tasks() {
-            folding.add(&Seen { id, task: task.unwrap(), is_led: false });
+            folding.add(&StartedTask { id, task: task.unwrap(), is_led: false });
         }
         folding.end(facts)
     }
@@ -396,7 +395,7 @@ mod tests {
         let facts = facts(end_ms);
         let mut folding = Folding::new(&facts);
         for (id, task) in job.all_tasks() {
-            folding.add(&Seen { id, task: task.unwrap(), is_led: false });
+            folding.add(&StartedTask { id, task: task.unwrap(), is_led: false });
         }
         let summary = folding.end(facts);
         assert_eq!((summary.maps.count, summary.reduces.count), (MAPS.into(), REDUCES.into()));

@@ -13,8 +13,8 @@ use super::events::tell;
 use super::routes::table;
 use crate::clock::Manual;
 use crate::master::{EventId, Master, Options};
+use crate::model::{Nonce, WorkerFacts, WorkerId};
 use crate::rpc::workers::{Register, Workers};
-use crate::spec::{Nonce, WorkerFacts, WorkerId};
 
 /// More registrations than events are kept.
 const REGISTRATIONS: u128 = 10_000;

@@ -13,10 +13,10 @@ use std::time::Duration;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::error::{disk_failure, task_failure};
+use crate::model::{Cause, Failure, Nonce};
 use crate::offload::offload;
 use crate::rpc::artifacts::{Artifacts, Digest};
 use crate::rpc::refusal::Refusal;
-use crate::spec::{Cause, Failure, Nonce};
 use crate::storage::open_regular;
 
 /// Tries while no master answers. With the pause below they last as long as a worker keeps running without a master.

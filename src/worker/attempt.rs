@@ -1,29 +1,29 @@
-//! Runs one attempt, from its assignment until its end is recorded in the worker's book of attempts (`book.rs`).
+//! Runs one attempt, from its assignment until its end is recorded among the worker's held attempts (`held_attempts.rs`).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::artifacts::put;
-use super::book::Start;
 use super::error::{disk_failure, task_failure};
-use super::executor::{Executor, Told, Unwell};
+use super::executor::{Executor, ExecutorEvent, Unwell};
 use super::fetch::{Fetched, Unfetched, fetch_all};
+use super::held_attempts::Start;
 use super::slots::Slot;
 use super::{Launch, Launcher, Transport, Worker};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::crash::crash_point;
 use crate::frame::{self, Run, ToExecutor};
+use crate::model::job::MEMORY_BYTES;
+use crate::model::{Cause, Done, Failure, JobSpec, Location, Work};
 use crate::offload::offload;
 use crate::rpc::workers::{HeldState, Order};
-use crate::spec::job::MEMORY_BYTES;
-use crate::spec::{Cause, Done, Failure, JobSpec, Location, Work};
 
 /// Memory that an executor needs in addition to the job's buffers.
 const PROCESS_BYTES: u64 = 16 << 20;
 
-/// Runs an assigned attempt and records its end in the book. A request to stop takes effect at once. In either case,
+/// Runs an assigned attempt and records its end among the held attempts. A request to stop takes effect at once. In either case,
 /// no process and no scratch folder is left behind.
 pub(super) async fn carry_out<T: Transport, L: Launcher>(worker: Arc<Worker<T, L>>, start: Start) {
     let Start { order, mut stop, mut more } = start;
@@ -46,7 +46,7 @@ pub(super) async fn carry_out<T: Transport, L: Launcher>(worker: Arc<Worker<T, L
     let is_swept =
         matches!(state, Some(HeldState::Done(Done::Map { .. }))) && leaves_output(&order);
     if let Some(state) = state {
-        worker.book.end(order.attempt, state);
+        worker.held_attempts.end(order.attempt, state);
     }
     if !is_swept {
         let (sweeper, nonce) = (Arc::clone(&worker), order.nonce);
@@ -54,7 +54,7 @@ pub(super) async fn carry_out<T: Transport, L: Launcher>(worker: Arc<Worker<T, L
         // What cannot be removed here is removed with the job.
         let _swept_or_later = offload(sweep).await;
     }
-    worker.book.gone(order.attempt);
+    worker.held_attempts.remove_ended(order.attempt);
 }
 
 /// Whether the worker keeps the output of a successful attempt.
@@ -204,8 +204,8 @@ async fn run<T: Transport, L: Launcher>(
     }
 }
 
-/// Passes the attempt to an executor, after the handshake if the executor is new, and records its messages in the
-/// book.
+/// Passes the attempt to an executor, after the handshake if the executor is new, and records its messages among the
+/// held attempts.
 async fn converse<T: Transport, L: Launcher>(
     worker: &Worker<T, L>,
     order: &Order,
@@ -218,13 +218,15 @@ async fn converse<T: Transport, L: Launcher>(
     }
     // Recorded before the attempt begins, in case the executor hangs at that moment.
     if let Some(pid) = executor.pid() {
-        worker.book.started(order.attempt, pid);
+        worker.held_attempts.started(order.attempt, pid);
     }
     let silence_max = (order.timeout_ms > 0).then(|| Duration::from_millis(order.timeout_ms));
     let told = |told| match told {
-        Told::Begun(pid) => worker.book.started(order.attempt, pid),
-        Told::Progress { share, bytes } => worker.book.progressed(order.attempt, share, bytes),
-        Told::Wants(maps) => worker.book.wanted(order.attempt, maps),
+        ExecutorEvent::Begun(pid) => worker.held_attempts.started(order.attempt, pid),
+        ExecutorEvent::Progress { share, bytes } => {
+            worker.held_attempts.progressed(order.attempt, share, bytes)
+        }
+        ExecutorEvent::Wants(maps) => worker.held_attempts.wanted(order.attempt, maps),
     };
     executor.run(run, silence_max, more, told).await
 }
@@ -257,7 +259,7 @@ async fn accept<T: Transport, L: Launcher>(
         (Done::Sweep, Work::Sweep) => Done::Sweep,
         (done, _) => {
             let message = format!("the executor reported a result of the wrong kind: {done:?}");
-            let message = crate::spec::escape(message.as_bytes(), crate::spec::TEXT_CHARS_MAX);
+            let message = crate::model::escape(message.as_bytes(), crate::model::TEXT_CHARS_MAX);
             return Err(Failure::new(Cause::Exit, message));
         }
     };
@@ -294,7 +296,7 @@ fn inside<'a>(scratch: &Path, path: &'a Path) -> Result<&'a Path, Failure> {
     }
     let message = format!(
         "the executor named a file that is not in its scratch folder: {}",
-        super::error::shown(path)
+        super::error::display_path(path)
     );
     Err(Failure::new(Cause::Exit, message))
 }

@@ -7,7 +7,7 @@ use std::process::ExitStatus;
 use signal_hook::low_level::signal_name;
 
 use super::CappedLog;
-use crate::spec::{Cause, Failure, TEXT_CHARS_MAX, escape, size};
+use crate::model::{Cause, Failure, TEXT_CHARS_MAX, escape, size};
 
 /// Last lines of an attempt's log that a failure includes.
 const LINES_MAX: usize = 20;

@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
+use crate::model::{About, Cause, Failure, Nonce, TEXT_CHARS_MAX, escape, size};
 use crate::rpc::refusal::Refusal;
-use crate::spec::{About, Cause, Failure, Nonce, TEXT_CHARS_MAX, escape, size};
 use crate::storage::{Lack, free_bytes, hint, is_shortage};
 
 /// Error that ends a worker.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The data folder cannot be used.
-    #[error("failed to {doing}: {source}: {}\nhint: name another folder with --data DIR, or fix its permissions", shown(.path))]
+    #[error("failed to {doing}: {source}: {}\nhint: name another folder with --data DIR, or fix its permissions", display_path(.path))]
     Data {
         /// The action, to follow "failed to".
         doing: &'static str,
@@ -25,7 +25,7 @@ pub enum Error {
         source: io::Error,
     },
     /// Another worker uses the data folder.
-    #[error("another worker uses the data folder: {}\nhint: stop it, or name another folder with --data DIR", shown(.path))]
+    #[error("another worker uses the data folder: {}\nhint: stop it, or name another folder with --data DIR", display_path(.path))]
     DataInUse {
         /// The folder.
         path: PathBuf,
@@ -59,7 +59,7 @@ pub enum Error {
     /// The data folder belongs to another cluster than the masters.
     #[error(
         "the data folder belongs to cluster {own}, but the masters belong to cluster {other}: \
-         {}\nhint: name the right cluster with --cluster, or another folder with --data DIR", shown(.path)
+         {}\nhint: name the right cluster with --cluster, or another folder with --data DIR", display_path(.path)
     )]
     OtherCluster {
         /// The folder.
@@ -80,7 +80,7 @@ pub enum Error {
 }
 
 /// Formats a path for a message.
-pub(super) fn shown(path: &Path) -> String {
+pub(super) fn display_path(path: &Path) -> String {
     escape(path.as_os_str().as_bytes(), TEXT_CHARS_MAX)
 }
 
@@ -95,13 +95,13 @@ pub(super) fn disk_failure(doing: &str, path: &Path, source: &io::Error) -> Fail
         format!(
             "{lack} for {} ({free}): {}\nhint: free some space on the worker's disk, or start the \
              worker with a --data DIR on a larger disk",
-            shown(path),
-            shown(folder)
+            display_path(path),
+            display_path(folder)
         )
     } else {
         format!(
             "failed to {doing}: {source}: {}\nhint: on the worker, {}",
-            shown(path),
+            display_path(path),
             hint(source)
         )
     };
@@ -115,7 +115,7 @@ pub(super) fn disk_failure(doing: &str, path: &Path, source: &io::Error) -> Fail
 /// The job is at fault only if no machine like this one can run the file. What this worker lacks, such as memory,
 /// processes or descriptors, may be available on another worker, or later.
 pub(super) fn start_failure(executable: &Path, source: &io::Error) -> Failure {
-    let what = format!("cannot start the job's executable: {source}: {}", shown(executable));
+    let what = format!("cannot start the job's executable: {source}: {}", display_path(executable));
     // The file itself was just found, so its loader or interpreter is missing.
     let lacks_loader = source.kind() == ErrorKind::NotFound && executable.is_file();
     let is_foreign = matches!(Errno::from_io_error(source), Some(Errno::NOEXEC | Errno::LIBBAD));

@@ -10,7 +10,7 @@ use super::error::start_failure;
 use super::socket::{receive, send};
 use super::{CappedLog, Death, Launch, Launched, Launcher, Process, Socket};
 use crate::frame::{Done, FromExecutor, ToExecutor, VERSION};
-use crate::spec::{About, Cause, Failure, Nonce};
+use crate::model::{About, Cause, Failure, Nonce};
 
 /// How long an executor may take to send its hello after its start.
 const HELLO_MAX: Duration = Duration::from_secs(30);
@@ -27,7 +27,7 @@ pub(super) struct Executor {
 }
 
 /// News of a running attempt.
-pub(super) enum Told {
+pub(super) enum ExecutorEvent {
     /// It has begun, in the process with this id.
     Begun(u32),
     /// Its progress.
@@ -44,7 +44,7 @@ pub(super) enum Told {
 /// How an attempt failed, before its log is added.
 pub(super) enum Unwell {
     /// The executor reported the failure.
-    Said(Failure),
+    Reported(Failure),
     /// The executor died before the attempt began.
     DiedBefore(Death),
     /// The executor died.
@@ -66,7 +66,7 @@ impl Unwell {
     pub(super) fn into_failure(self, log: &CappedLog) -> Failure {
         match self {
             Unwell::DiedBefore(death) | Unwell::Died(death) => death.failure(log),
-            Unwell::Said(failure) | Unwell::Broke(failure) => {
+            Unwell::Reported(failure) | Unwell::Broke(failure) => {
                 Failure { log: last_lines(log), ..failure }
             }
         }
@@ -149,7 +149,7 @@ impl Executor {
         run: &ToExecutor,
         silence_max: Option<Duration>,
         more: &mut UnboundedReceiver<Vec<u32>>,
-        mut tell: impl FnMut(Told),
+        mut on_event: impl FnMut(ExecutorEvent),
     ) -> Result<Done, Unwell> {
         // No timeout: longer than any attempt.
         let silence_max = silence_max.unwrap_or(Duration::from_secs(u64::from(u32::MAX)));
@@ -184,7 +184,7 @@ impl Executor {
                 Ok(Some(FromExecutor::Begun { pid })) => {
                     has_begun = true;
                     self.pid = Some(pid);
-                    tell(Told::Begun(pid));
+                    on_event(ExecutorEvent::Begun(pid));
                 }
                 Ok(Some(_)) if !has_begun => {
                     let message = "the executor did not confirm the start of the attempt";
@@ -195,15 +195,15 @@ impl Executor {
                         last = (bytes, total);
                         silence.set(tokio::time::sleep(silence_max));
                         let share = if total == 0 { 0.0 } else { bytes as f64 / total as f64 };
-                        tell(Told::Progress { share, bytes: total });
+                        on_event(ExecutorEvent::Progress { share, bytes: total });
                     }
                 }
                 Ok(Some(FromExecutor::Wants { maps })) => {
                     is_owed = true;
-                    tell(Told::Wants(maps));
+                    on_event(ExecutorEvent::Wants(maps));
                 }
                 Ok(Some(FromExecutor::Done(done))) => return Ok(done),
-                Ok(Some(FromExecutor::Failed(failure))) => return Err(Unwell::Said(failure)),
+                Ok(Some(FromExecutor::Failed(failure))) => return Err(Unwell::Reported(failure)),
                 Ok(Some(FromExecutor::Hello { .. })) => {
                     return Err(broke(Cause::Exit, "the executor sent its version again"));
                 }

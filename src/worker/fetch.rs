@@ -14,10 +14,10 @@ use super::gather::{Gather, Got};
 use super::map_outputs::{Absent, fault};
 use super::{Launcher, Transport, Worker};
 use crate::crash::crash_point;
+use crate::model::{Cause, Failure, SegmentRef, TaskKind, WorkerId};
 use crate::offload::offload;
 use crate::rpc::shuffle::{FetchRequest, SEGMENTS_MAX};
 use crate::rpc::workers::{CHANGES_MAX, Locate, Located, LostOutput, Order, Workers};
-use crate::spec::{Cause, Failure, SegmentRef, TaskKind, WorkerId};
 
 /// Most requests in flight at once, never two of them to the same worker.
 const REQUESTS_MAX: usize = 8;
@@ -338,7 +338,7 @@ impl<T: Transport, L: Launcher> Fetching<'_, T, L> {
             }
         }
         let have = u32::try_from(self.have.len() + self.joined.len()).unwrap_or(u32::MAX);
-        self.worker.book.fetched(self.order.attempt, have);
+        self.worker.held_attempts.fetched(self.order.attempt, have);
         crash_point!("w08", 2 * have >= self.maps);
         if self.lost.is_empty() {
             return Ok(());

@@ -19,7 +19,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Error;
 use crate::crash::crash_point;
-use crate::spec::{AttemptId, JobId, Nonce, WorkerId};
+use crate::model::{AttemptId, JobId, Nonce, WorkerId};
 
 /// The locked data folder.
 pub(super) struct Folders {
@@ -188,7 +188,7 @@ fn remove_all(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::TaskKind;
+    use crate::model::TaskKind;
 
     #[test]
     fn job_without_a_folder_is_asked_about_too() {

@@ -12,9 +12,9 @@ use tokio::sync::mpsc;
 
 use super::error::{disk_failure, task_failure};
 use super::map_outputs::lend_at;
+use crate::model::{Failure, LocalPath, Nonce, SegmentInfo, SegmentPlace, SegmentRef, size};
 use crate::offload::offload;
 use crate::rpc::shuffle::{FetchPiece, FetchRequest, SegmentHeader, Shuffle};
-use crate::spec::{Failure, LocalPath, Nonce, SegmentInfo, SegmentPlace, SegmentRef, size};
 
 /// A sender that sends less than [`PACE_BYTES_LEAST`] in this time is too slow.
 const PACE_WINDOW: Duration = Duration::from_secs(30);
@@ -255,8 +255,8 @@ impl Arrivals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{AttemptId, JobId};
     use crate::rpc::refusal::Refusal;
-    use crate::spec::{AttemptId, JobId};
 
     /// Sends these pieces and then fails.
     struct Sender(Vec<FetchPiece>);

@@ -12,7 +12,7 @@ use super::{CappedLog, Death};
 
 /// Starts executors.
 pub trait Launcher: Send + Sync + 'static {
-    /// How it limits memory, as in [`crate::rpc::workers::Register::limiter`].
+    /// How it limits memory, as in [`crate::model::WorkerFacts::limiter`].
     fn limiter(&self) -> &'static str;
     /// Starts an executor. Dropping the result kills it.
     fn launch(&self, launch: Launch) -> impl Future<Output = io::Result<Launched>> + Send;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::folders::attempt_name;
 use super::{CappedLog, Process};
-use crate::spec::AttemptId;
+use crate::model::AttemptId;
 
 /// Most log files that are kept; the oldest is removed first.
 const FILES_MAX: usize = 1000;

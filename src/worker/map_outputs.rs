@@ -8,12 +8,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::Options;
 use super::error::disk_failure;
 use super::folders::{Folders, attempt_name};
+use crate::model::{
+    AttemptId, Cause, Failure, JobId, Nonce, SegmentInfo, SegmentPlace, SegmentRef, TaskKind,
+};
 use crate::rpc::shuffle::SegmentHeader;
 use crate::rpc::workers::HeldOutput;
 use crate::shuffle::{self, SpillFile};
-use crate::spec::{
-    AttemptId, Cause, Failure, JobId, Nonce, SegmentInfo, SegmentPlace, SegmentRef, TaskKind,
-};
 
 /// Most spill files that are kept open with their indexes. The one that was opened first is closed first.
 const OPEN_MAX: usize = 128;

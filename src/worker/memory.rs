@@ -3,8 +3,8 @@
 
 use std::path::PathBuf;
 
+use crate::model::UNLIMITED;
 use crate::procfs::{Stat, Status, processes};
-use crate::spec::UNLIMITED;
 
 /// Method of limiting memory.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,39 +6,39 @@
 //!   master ◄──────────────────────── poll loop        │  socket: Run ► ◄ Begun, Progress, Done, …
 //!          ────────────────────────►     │            │  pipe:   standard output and error ► log
 //!              orders (what should be)   ▼            ▼
-//!                                      book ────► attempt ────► slot
+//!                             held attempts ────► attempt ────► slot
 //!                                                   │ a reduce first fetches
 //!   worker ◄──────────── fetch ─────────────────────┘
 //!          ────────────► server ──► outputs (spill files of this worker's maps, which outlive executors and restarts)
 //! ```
 //!
-//! The **book** records the attempts that the master has assigned, and the state of each. The poll loop sends the book
+//! The **held attempts** are those that the master has assigned, with the state of each. The poll loop sends them
 //! to the master and reconciles it with the answer. The loop has its own thread, so that other work never delays it.
-//! Each attempt is an async task, which takes a slot, drives an executor, and records its end in the book.
+//! Each attempt is an async task, which takes a slot, drives an executor, and records its end among the held attempts.
 //!
 //! The master, the other workers, the launcher of executors, the clock and the data folder are passed in, so that a
 //! simulation can replace them. `folders.rs` shows the layout of the data folder.
 
 mod artifacts;
 mod attempt;
-mod book;
 mod capped_log;
 mod death;
 mod error;
 mod executor;
 mod fetch;
+mod fetch_once;
 mod folders;
 mod gather;
-mod kin;
+mod held_attempts;
 mod launcher;
 mod log;
 mod map_outputs;
 mod memory;
-mod once;
 mod orphans;
 mod output;
 mod poll;
 mod process;
+mod process_tree;
 mod room;
 mod server;
 mod slots;
@@ -56,13 +56,14 @@ use tokio::sync::watch;
 pub use capped_log::{CappedLog, News, left_out, news};
 pub use death::{Death, Ending};
 pub use error::Error;
+pub use fetch_once::{FetchOnceError, fetch_once, lend_file};
 pub use launcher::{Launch, Launched, Launcher, Process, Socket};
 pub use memory::Limiter;
-pub use once::{Unheard, fetch_once, lend_file};
 pub use orphans::{adopt as adopt_orphans, end_orphans};
 pub use process::ProcessLauncher;
 pub use server::Server;
 
+use self::held_attempts::HeldAttempts;
 use crate::clock::Clock;
 use crate::rpc::artifacts::Artifacts;
 use crate::rpc::shuffle::Shuffle;
@@ -136,7 +137,7 @@ struct Worker<T: Transport, L> {
     masters: T::Masters,
     folders: folders::Folders,
     artifacts: artifacts::Cache,
-    book: book::Book,
+    held_attempts: HeldAttempts,
     outputs: Arc<map_outputs::MapOutputs>,
     logs: Arc<log::Logs>,
     slots: slots::Slots,
@@ -158,7 +159,7 @@ pub async fn run<T: Transport, L: Launcher>(
     let worker = Arc::new(Worker {
         masters: transport.masters(),
         artifacts: artifacts::Cache::new(folders.artifacts()),
-        book: book::Book::new(),
+        held_attempts: HeldAttempts::new(),
         outputs: Arc::new(map_outputs::MapOutputs::restore(&folders)),
         logs: Arc::new(log::Logs::new(folders.logs())),
         slots: slots::Slots::new(options.slots),
@@ -181,8 +182,8 @@ pub async fn run<T: Transport, L: Launcher>(
         }),
         ended = poll::run(Arc::clone(&worker), stop) => ended,
     };
-    worker.book.stop_all();
-    let all_ended = tokio::time::timeout(ENDING_MAX, worker.book.all_gone()).await;
+    worker.held_attempts.stop_all();
+    let all_ended = tokio::time::timeout(ENDING_MAX, worker.held_attempts.all_ended()).await;
     worker.slots.close_idle(|_| true);
     // Attempts that did not end in time die with the launcher.
     ended.and(all_ended.or(Ok(())))

@@ -17,12 +17,12 @@ use tokio::sync::{oneshot, watch};
 use super::attempt::carry_out;
 use super::{Error, Launcher, Stop, Transport, Worker, room};
 use crate::crash::crash_point;
+use crate::model::{JobId, Nonce, UNLIMITED, WorkerFacts, WorkerId, add_place};
 use crate::offload::offload;
 use crate::rpc::refusal::Refusal;
 #[cfg(feature = "crash-points")]
 use crate::rpc::workers::{Done, HeldState};
 use crate::rpc::workers::{Leave, Orders, Poll, Register, Registered, Workers};
-use crate::spec::{JobId, Nonce, UNLIMITED, WorkerFacts, WorkerId, add_place};
 
 /// How long a registration may take.
 const REGISTER_MAX: Duration = Duration::from_secs(10);
@@ -216,12 +216,12 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
         }
         let is_draining = stop == Stop::Drain;
         // Subscribed before the held attempts are read, so that no news is missed in between.
-        let mut news = self.worker.book.news();
+        let mut news = self.worker.held_attempts.news();
         let poll = Poll {
             worker: id,
             incarnation: self.worker.options.incarnation,
             sequence: self.sequence,
-            held: self.worker.book.say(),
+            held: self.worker.held_attempts.report(),
             jobs: self.worker.folders.jobs().into_iter().map(|(_, job)| job).collect(),
             draining: is_draining,
             room: room::look(&self.worker.options.data),
@@ -260,13 +260,13 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
             }
         };
         self.heard();
-        self.worker.book.heard();
+        self.worker.held_attempts.confirm_reports();
         // Ignores a master that does not yet know that another one leads.
         let counts = orders.sequence == self.sequence && orders.epoch >= self.epoch;
         self.epoch = self.epoch.max(orders.epoch);
         let may_leave = orders.may_leave && counts;
         let has_changed = counts && self.obey(orders, &jobs, is_draining);
-        if may_leave && self.worker.book.is_empty() {
+        if may_leave && self.worker.held_attempts.is_empty() {
             return Ok(Next::Leave);
         }
         let pause = if has_changed { SHORT_TASK } else { IDLE_PAUSE };
@@ -291,11 +291,11 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
             self.has_heard_of(&orders, |end| matches!(end, HeldState::Done(Done::Reduce { .. })))
         );
         let worker = &self.worker;
-        let before = worker.book.len();
+        let before = worker.held_attempts.len();
         let ordered: Vec<(Nonce, JobId)> =
             orders.attempts.iter().map(|order| (order.nonce, order.attempt.task.job)).collect();
-        let starts = worker.book.reconcile(orders.attempts, is_draining);
-        let busy = worker.book.jobs();
+        let starts = worker.held_attempts.reconcile(orders.attempts, is_draining);
+        let busy = worker.held_attempts.jobs();
         for (nonce, job) in worker.folders.jobs() {
             // The same id under another nonce: a job of a cluster that no longer exists.
             let is_replaced = ordered.iter().any(|&(other, same)| same == job && other != nonce);
@@ -305,7 +305,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
                 self.remove(nonce);
             }
         }
-        let has_changed = !starts.is_empty() || worker.book.len() != before;
+        let has_changed = !starts.is_empty() || worker.held_attempts.len() != before;
         for start in starts {
             worker.folders.expect_job(start.order.nonce, start.order.attempt.task.job);
             self.attempts.spawn(carry_out(Arc::clone(worker), start));
@@ -317,7 +317,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
     #[cfg(feature = "crash-points")]
     fn has_heard_of(&self, orders: &Orders, is_so: impl Fn(&HeldState) -> bool) -> bool {
         let is_named = |attempt| orders.attempts.iter().any(|order| order.attempt == attempt);
-        let mut held = self.worker.book.say().into_iter();
+        let mut held = self.worker.held_attempts.report().into_iter();
         held.any(|held| is_so(&held.state) && !is_named(held.attempt))
     }
 
@@ -343,7 +343,7 @@ impl<T: Transport, L: Launcher> Polling<T, L> {
 
     /// The master refused a poll permanently. An attempt whose report is the reason ends, and the worker continues.
     fn refused(&mut self, refusal: &Refusal) {
-        let ended = self.worker.book.refused(refusal);
+        let ended = self.worker.held_attempts.note_refusal(refusal);
         let what = match ended {
             Some(attempt) => {
                 format!("attempt {attempt} fails, because its report is refused every time")

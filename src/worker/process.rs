@@ -16,10 +16,10 @@ use rustix::process::{
 use tokio::sync::{oneshot, watch};
 
 use super::death::OverMemory;
-use super::kin::{self, Group, Kin, VARIABLE};
 use super::memory::sample;
 use super::orphans;
 use super::output::Output;
+use super::process_tree::{self, Group, ProcessTree, VARIABLE};
 use super::{CappedLog, Death, Ending, Launch, Launched, Launcher, Limiter, Process};
 use crate::frame::EXECUTOR_ARG;
 
@@ -62,7 +62,7 @@ impl ProcessLauncher {
         let (wanted, orders) = mpsc::channel::<Wanted>();
         let here = limiter.clone();
         Group::sweep(&limiter);
-        kin::sweep();
+        process_tree::sweep();
         thread::Builder::new().name("launcher".into()).spawn(move || {
             // Waits for requests, and ends when the launcher is dropped.
             while let Ok(Wanted { launch, reply }) = orders.recv() {
@@ -97,7 +97,7 @@ struct Running {
     /// `None` once it is reaped. Until then its process id and group id are its own, so a kill cannot hit another
     /// process.
     child: Mutex<Option<Child>>,
-    kin: Mutex<Option<Kin>>,
+    tree: Mutex<Option<ProcessTree>>,
     /// Memory that it used when it was killed for exceeding its limit; 0 if it was not.
     over_bytes: AtomicU64,
     limit_bytes: u64,
@@ -113,20 +113,20 @@ struct Handle(Arc<Running>);
 fn start(launch: &Launch, limiter: &Limiter) -> io::Result<Started> {
     let (ours, theirs) = UnixStream::pair()?;
     let (printed, print) = io::pipe()?;
-    let mut kin = Kin::create(limiter, launch.memory_bytes)?;
+    let mut tree = ProcessTree::create(limiter, launch.memory_bytes)?;
     let mut command = Command::new(&launch.executable);
     command.arg(EXECUTOR_ARG).current_dir(&launch.folder).process_group(0);
-    command.env(VARIABLE, kin.name());
+    command.env(VARIABLE, tree.name());
     command.stdin(OwnedFd::from(theirs)).stdout(print.try_clone()?).stderr(print);
     let child = orphans::start(|| spawn(&mut command))?;
     // This closes our copies of its ends of the socket and the pipe, so that we notice when it closes them.
     drop(command);
     let pid = Pid::from_child(&child);
-    let joined = kin.add(pid);
+    let joined = tree.add(pid);
     let running = Arc::new(Running {
         pid,
         child: Mutex::new(Some(child)),
-        kin: Mutex::new(Some(kin)),
+        tree: Mutex::new(Some(tree)),
         over_bytes: AtomicU64::new(0),
         limit_bytes: launch.memory_bytes,
         output: Output::new(printed)?,
@@ -186,18 +186,18 @@ impl Running {
         };
         let mut child = lock(&self.child);
         let _killed_or_none_left = kill_process_group(self.pid, Signal::KILL);
-        let kin = lock(&self.kin).take();
-        let over = kin.as_ref().and_then(Kin::over_limit_bytes);
+        let tree = lock(&self.tree).take();
+        let over = tree.as_ref().and_then(ProcessTree::over_limit_bytes);
         let over_group =
             over.map(|limit_bytes| OverMemory { used_bytes: limit_bytes, limit_bytes });
-        if let Some(kin) = &kin {
-            kin.kill();
+        if let Some(tree) = &tree {
+            tree.kill();
         }
         let was_killed = matches!(&waited, Ok(Some(it)) if it.killed() || it.dumped());
         let status =
             orphans::reap(self.pid, was_killed, || child.take().map(|mut child| child.wait()));
         drop(child);
-        drop(kin);
+        drop(tree);
         let ending = match (waited, status) {
             (Ok(_), Some(Ok(status))) => Ending::from(status),
             // Something else has reaped it; no code here does.
@@ -225,8 +225,8 @@ impl Running {
     fn kill(&self) {
         let child = lock(&self.child);
         if child.is_some() {
-            if let Some(kin) = &*lock(&self.kin) {
-                kin.kill();
+            if let Some(tree) = &*lock(&self.tree) {
+                tree.kill();
             }
             let _killed_or_dying = kill_process_group(self.pid, Signal::KILL);
             // It may have left its group.

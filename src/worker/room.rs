@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::spec::Room;
+use crate::model::Room;
 
 /// Measures both. A value that cannot be determined is 0.
 pub(super) fn look(data: &Path) -> Room {

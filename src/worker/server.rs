@@ -8,10 +8,10 @@ use tokio::sync::Semaphore;
 use super::log::Logs;
 use super::map_outputs::{Absent, MapOutputs, Stored};
 use crate::crash::crash_point;
+use crate::model::AttemptId;
 use crate::offload::offload;
 use crate::rpc::refusal::Refusal;
 use crate::rpc::shuffle::{CHUNK_BYTES, FetchPiece, FetchRequest, Shuffle};
-use crate::spec::AttemptId;
 
 /// Requests served at once. Each reads one segment at a time.
 const SERVED_MAX: usize = 16;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::executor::Executor;
-use crate::spec::Nonce;
+use crate::model::Nonce;
 
 /// All slots. There are never more executors than slots: busy ones hold a permit, and idle ones are closed to make room.
 pub(super) struct Slots {

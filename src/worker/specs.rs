@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::disk_failure;
+use crate::model::{About, Cause, Failure, JobSpec, Nonce};
 use crate::rpc::artifacts::Digest;
-use crate::spec::{About, Cause, Failure, JobSpec, Nonce};
 
 /// Longest job spec, in bytes. Most of it is the list of inputs.
 const SPEC_BYTES_MAX: u64 = 512 << 20;

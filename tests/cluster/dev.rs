@@ -13,12 +13,12 @@ use crate::executables::executables;
 pub(crate) use crate::commands::Result;
 
 /// The remaining output of a process.
-type Said = Lines<BufReader<ChildStdout>>;
+type StdoutLines = Lines<BufReader<ChildStdout>>;
 
 /// A started process, and what it has printed.
 struct Launched {
     process: Child,
-    said: Said,
+    said: StdoutLines,
     address: String,
     pids: Vec<u32>,
     webs: Vec<String>,
@@ -28,7 +28,7 @@ struct Launched {
 pub(crate) struct Dev {
     process: Child,
     /// The remaining output of the process.
-    _said: Said,
+    _said: StdoutLines,
     commands: Commands,
     /// Ids of the processes that it has printed, masters first.
     pub(crate) pids: Vec<u32>,

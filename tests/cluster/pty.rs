@@ -41,20 +41,20 @@ impl Pty {
     }
 
     /// Returns everything that was sent to the terminal so far.
-    pub(crate) fn said(&self) -> Result<String> {
+    pub(crate) fn output(&self) -> Result<String> {
         Ok(String::from_utf8_lossy(&fs::read(&self.said)?).into_owned())
     }
 
     /// Returns the rows of the screen, without trailing blanks.
     pub(crate) fn screen(&self) -> Result<Vec<String>> {
-        Ok(screen(&self.said()?))
+        Ok(screen(&self.output()?))
     }
 
     /// Waits until a row of the screen begins with this text, and returns the screen.
     pub(crate) fn until_row(&self, begin: &str) -> Result<Vec<String>> {
         let is_there = || Ok(self.screen()?.iter().any(|row| row.starts_with(begin)));
         until_within(SECONDS_MAX, begin, is_there)
-            .map_err(|error| format!("{error}: {:?}", self.said()))?;
+            .map_err(|error| format!("{error}: {:?}", self.output()))?;
         self.screen()
     }
 

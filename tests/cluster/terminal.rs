@@ -73,13 +73,13 @@ fn a_job_that_is_followed_is_drawn_and_its_last_state_stays() -> Result {
     assert_eq!(bars(&screen), all);
     assert_eq!(rows.len(), 7, "nothing else is left: {rows:?}");
     assert_eq!(rows[6], format!("j1 succeeded: {}", dev.path("out").display()));
-    let said = pty.said()?;
+    let said = pty.output()?;
     assert!(said.contains("\x1b[32msucceeded\x1b[0m"), "{said:?}");
 
     // The gates are open now, so this job ends by itself. It has no colours and a narrow terminal.
     let mut narrow = submit(&dev, &[("NO_COLOR", "1")], 40, "out2")?;
     assert_eq!(narrow.ended()?, Some(0));
-    let said = narrow.said()?;
+    let said = narrow.output()?;
     assert!(
         said.contains("\x1b[K") && !said.contains("\x1b[3") && !said.contains("\x1b[0m"),
         "{said:?}"
@@ -92,9 +92,9 @@ fn a_job_that_is_followed_is_drawn_and_its_last_state_stays() -> Result {
     let mut dumb = submit(&dev, &[("TERM", "dumb")], 80, "out3")?;
     assert_eq!(dumb.ended()?, Some(0));
     assert!(
-        !dumb.said()?.contains('\x1b') && dumb.said()?.contains("j3 succeeded"),
+        !dumb.output()?.contains('\x1b') && dumb.output()?.contains("j3 succeeded"),
         "{:?}",
-        dumb.said()
+        dumb.output()
     );
     Ok(())
 }
@@ -139,7 +139,7 @@ fn lists_and_outputs_fit_a_terminal_and_are_whole_elsewhere() -> Result {
     let on_terminal = |columns, arguments: &[&str]| -> Result<(Vec<String>, String)> {
         let mut pty = Pty::start(&dev, columns, &[], arguments)?;
         assert_eq!(pty.ended()?, Some(0), "{arguments:?}");
-        Ok((pty.screen()?, pty.said()?))
+        Ok((pty.screen()?, pty.output()?))
     };
 
     let (rows, said) = on_terminal(100, &["jobs"])?;

@@ -16,7 +16,7 @@ pub(crate) use sorting::TeraSortCase;
 
 use crate::random::Random;
 use crate::trial::{InputFile, Ran, Result, Setting, Trial};
-use gristmill::spec::JobState;
+use gristmill::model::JobState;
 
 /// A job, inputs for it, and the expected output.
 pub(crate) trait Case {

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
+use gristmill::model::{Cause, JobState};
 use gristmill::prelude::{Combine, Emitter, Error, Job, Lines, Text, Tsv, Values, Writer};
-use gristmill::spec::{Cause, JobState};
 use serde::{Deserialize, Serialize};
 
 use crate::trial::{Result, Setting, Trial};

@@ -1,10 +1,10 @@
 //! How a run ends after a bad record or an error in the job's code.
 
 use clap::Args;
+use gristmill::model::{Cause, JobState};
 use gristmill::prelude::{
     Combine, Emitter, Error, Job, Lines, NoCombiner, Partition, Sum, Text, Tsv, Values, Writer,
 };
-use gristmill::spec::{Cause, JobState};
 use serde::{Deserialize, Serialize};
 
 use crate::jobs::join_orders::JoinOrders;

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use crate::jobs::terasort::TeraSort;
 use crate::jobs::wordcount::WordCount;
 use crate::trial::{Result, Setting, Trial};
-use gristmill::spec::JobState;
+use gristmill::model::JobState;
 
 const TEXT: &[u8] = b"a b a\nc  b a\r\n\nlast line without an end";
 

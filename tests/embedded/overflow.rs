@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::random::Random;
 use crate::trial::{Result, Setting, Trial};
-use gristmill::spec::JobState;
+use gristmill::model::JobState;
 
 macro_rules! sums {
     ($($name:ident $number:ty;)*) => {$(

@@ -7,7 +7,7 @@ use gristmill::prelude::{
 use serde::{Deserialize, Serialize};
 
 use crate::trial::{Result, Setting, Trial};
-use gristmill::spec::JobState;
+use gristmill::model::JobState;
 
 const SEEN: Side<Tsv> = Side::new("seen");
 

@@ -7,7 +7,7 @@ use gristmill::prelude::{Combine, Emitter, Error, Job, Lines, Text, Tsv, Values,
 use serde::{Deserialize, Serialize};
 
 use crate::trial::{Ran, Result, Setting, Trial};
-use gristmill::spec::JobState;
+use gristmill::model::JobState;
 
 fn assert_cancelled(ran: &Ran) {
     assert_eq!(ran.outcome.state, JobState::Cancelled, "{:?}", ran.outcome.failure);

@@ -9,7 +9,7 @@ use clap::Command;
 use gristmill::clock::Manual;
 use gristmill::embedded::{self, Options, Outcome, Progress};
 use gristmill::job::Job;
-use gristmill::spec::{InputSpec, JobSpec, JobState, Location, Nonce};
+use gristmill::model::{InputSpec, JobSpec, JobState, Location, Nonce};
 use tempfile::TempDir;
 
 /// Result of a test.

@@ -1,8 +1,8 @@
 //! If serde can write a value but not read it back, and the check of the value's type misses that, the first map fails.
 
 use clap::Args;
+use gristmill::model::{Cause, JobState};
 use gristmill::prelude::{Emitter, Error, Job, Lines, Text, Tsv, Values, Writer};
-use gristmill::spec::{Cause, JobState};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::trial::{Result, Setting, Trial};

@@ -3,7 +3,7 @@
 use std::fs;
 
 use gristmill::frame::{Description, VERSION};
-use gristmill::spec::Location;
+use gristmill::model::Location;
 
 use crate::worker::{Result, describe, described, names};
 

@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use gristmill::frame::{Done, EXECUTOR_ARG, FromExecutor, ToExecutor, VERSION, Work};
-use gristmill::spec::{Cause, Counters, TaskKind};
+use gristmill::model::{Cause, Counters, TaskKind};
 
 use crate::executables::executables;
 use crate::odd::{self, PANIC_LINE};

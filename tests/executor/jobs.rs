@@ -8,7 +8,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use gristmill::spec::{Counters, Manifest};
+use gristmill::model::{Counters, Manifest};
 use gristmill::storage::verify;
 
 use crate::executables::executables;

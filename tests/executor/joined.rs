@@ -3,9 +3,9 @@
 use std::fs;
 
 use gristmill::frame::{Done, Run, Work};
+use gristmill::model::TaskKind;
 use gristmill::record::block::Codec;
 use gristmill::shuffle::SpillFile;
-use gristmill::spec::TaskKind;
 
 use crate::odd;
 use crate::worker::{Executor, Job, Result, described};

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::Command;
 
 use gristmill::frame::EXECUTOR_ARG;
+use gristmill::model::{InputSpec, JobSpec, Location};
 use gristmill::prelude::*;
 use gristmill::record::value;
-use gristmill::spec::{InputSpec, JobSpec, Location};
 
 use crate::worker::{Executor, Job, Result as TestResult};
 

@@ -11,10 +11,10 @@ use gristmill::frame::{
     self, Connection, DESCRIBE_ARG, DESCRIPTION_MARK, Description, Done, EXECUTOR_ARG,
     FromExecutor, LENGTH_BYTES, Run, ToExecutor, Work,
 };
-use gristmill::shuffle::SpillFile;
-use gristmill::spec::{
+use gristmill::model::{
     Counters, Failure, JobId, JobSpec, Nonce, SegmentPlace, SegmentRef, TaskKind,
 };
+use gristmill::shuffle::SpillFile;
 use tempfile::TempDir;
 
 use crate::executables::executables;

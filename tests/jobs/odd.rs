@@ -38,7 +38,7 @@ const TAGS: u32 = 48;
 pub struct Odd {
     /// What a line `trouble` does, in this order
     #[arg(long, value_enum, value_delimiter = ',')]
-    trouble: Vec<Trouble>,
+    trouble: Vec<Misbehavior>,
     /// Limit on the times that it misbehaves
     #[arg(long, value_name = "N", default_value_t = u32::MAX)]
     times: u32,
@@ -53,7 +53,7 @@ pub struct Odd {
     bag: Bag,
     /// Makes trouble when the value of the job is dropped
     #[arg(long, value_enum)]
-    last: Option<Trouble>,
+    last: Option<Misbehavior>,
     #[arg(skip)]
     #[serde(skip)]
     left_out: Vec<u8>,
@@ -88,7 +88,7 @@ impl Drop for Odd {
 
 /// How user code can misbehave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-pub enum Trouble {
+pub enum Misbehavior {
     /// Prints a line.
     Say,
     /// Refuses the record.
@@ -219,16 +219,16 @@ impl Odd {
     }
 
     #[expect(clippy::panic, reason = "this is the panic that is to be reported")]
-    fn make(&self, trouble: Trouble) -> Result {
+    fn make(&self, trouble: Misbehavior) -> Result {
         match trouble {
-            Trouble::Say => println!("the last words"),
-            Trouble::Refuse => return Err("not to my taste".into()),
-            Trouble::RefuseAtLength => return Err("no ".repeat(TEXT_BYTES / 3).into()),
-            Trouble::Panic => panic!("no luck"),
-            Trouble::PanicAtLength => panic!("{}", "oh ".repeat(TEXT_BYTES / 3)),
-            Trouble::Exit0 => std::process::exit(0),
-            Trouble::Exit3 => std::process::exit(3),
-            Trouble::ExitLate => {
+            Misbehavior::Say => println!("the last words"),
+            Misbehavior::Refuse => return Err("not to my taste".into()),
+            Misbehavior::RefuseAtLength => return Err("no ".repeat(TEXT_BYTES / 3).into()),
+            Misbehavior::Panic => panic!("no luck"),
+            Misbehavior::PanicAtLength => panic!("{}", "oh ".repeat(TEXT_BYTES / 3)),
+            Misbehavior::Exit0 => std::process::exit(0),
+            Misbehavior::Exit3 => std::process::exit(3),
+            Misbehavior::ExitLate => {
                 let leave = self.marks.join("leave");
                 std::thread::spawn(move || {
                     for _ in 0..LOOKS_MAX {
@@ -239,40 +239,40 @@ impl Odd {
                     }
                 });
             }
-            Trouble::Abort => std::process::abort(),
-            Trouble::Segfault => loop {
+            Misbehavior::Abort => std::process::abort(),
+            Misbehavior::Segfault => loop {
                 // The first signal only removes the handler that Rust's runtime has installed.
                 kill_process(getpid(), Signal::SEGV)?;
             },
-            Trouble::Deafen => {
+            Misbehavior::Deafen => {
                 signal_hook::flag::register(
                     signal_hook::consts::SIGTERM,
                     Arc::new(AtomicBool::new(false)),
                 )?;
             }
-            Trouble::Hang => loop {
+            Misbehavior::Hang => loop {
                 pass(Duration::from_secs(60));
             },
-            Trouble::Print => print_much()?,
-            Trouble::Eat => eat(),
-            Trouble::Fork => self.start(Command::new("sleep").arg("600"))?,
-            Trouble::Daemon => self.start_daemon("")?,
-            Trouble::ClosedDaemon => self.start_daemon("<&- >&- 2>&-")?,
-            Trouble::TermGroup => kill_current_process_group(Signal::TERM)?,
-            Trouble::ExitThread => {
+            Misbehavior::Print => print_much()?,
+            Misbehavior::Eat => eat(),
+            Misbehavior::Fork => self.start(Command::new("sleep").arg("600"))?,
+            Misbehavior::Daemon => self.start_daemon("")?,
+            Misbehavior::ClosedDaemon => self.start_daemon("<&- >&- 2>&-")?,
+            Misbehavior::TermGroup => kill_current_process_group(Signal::TERM)?,
+            Misbehavior::ExitThread => {
                 drop(std::thread::spawn::<_, ()>(|| std::process::exit(3)).join())
             }
-            Trouble::Vanish => signal_hook::low_level::exit(0),
-            Trouble::Become => return Err(Command::new("true").exec().into()),
-            Trouble::QuickExit => quick_exit_well(),
-            Trouble::Trap => kill_process(getpid(), Signal::TRAP)?,
-            Trouble::Burn => burn()?,
-            Trouble::Kill => kill_process(getpid(), Signal::KILL)?,
-            Trouble::Overflow => {
+            Misbehavior::Vanish => signal_hook::low_level::exit(0),
+            Misbehavior::Become => return Err(Command::new("true").exec().into()),
+            Misbehavior::QuickExit => quick_exit_well(),
+            Misbehavior::Trap => kill_process(getpid(), Signal::TRAP)?,
+            Misbehavior::Burn => burn()?,
+            Misbehavior::Kill => kill_process(getpid(), Signal::KILL)?,
+            Misbehavior::Overflow => {
                 std::hint::black_box(overflow(0));
             }
-            Trouble::Escape => self.start(Command::new("setsid").args(["sleep", "600"]))?,
-            Trouble::Wander => {
+            Misbehavior::Escape => self.start(Command::new("setsid").args(["sleep", "600"]))?,
+            Misbehavior::Wander => {
                 let away = self.marks.join("away");
                 fs::create_dir_all(&away)?;
                 std::env::set_current_dir(&away)?;

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use gristmill::clock::{Clock, Manual};
 use gristmill::master::{Begin, Error, LEASE_MS_MIN, Limits, Master, Options, Seat, run};
+use gristmill::model::{JobId, Nonce};
 use gristmill::rpc::artifacts::{Artifacts, Digest};
 use gristmill::rpc::jobs::Jobs;
 use gristmill::rpc::workers::Workers;
-use gristmill::spec::{JobId, Nonce};
 
 use crate::bench::{Bench, class};
 use crate::fake::register;

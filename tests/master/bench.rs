@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use gristmill::clock::Manual;
 use gristmill::master::{Begin, Limits, Master, Nonces, Options, Seat};
+use gristmill::model::{InputSpec, JobId, JobSpec, JobState, Location, Nonce, WorkerId};
 use gristmill::rpc::artifacts::{Artifacts, Digest};
 use gristmill::rpc::jobs::{JobStatus, Jobs, Submit};
 use gristmill::rpc::refusal::Refusal;
-use gristmill::spec::{InputSpec, JobId, JobSpec, JobState, Location, Nonce, WorkerId};
 use tempfile::TempDir;
 use xxhash_rust::xxh3::xxh3_128;
 

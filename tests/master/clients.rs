@@ -1,10 +1,10 @@
 //! Requests of clients: submitting once, refusals with reasons, watching changes.
 
+use gristmill::model::{JobId, JobSpec, JobState, Location, SideFileSpec};
 use gristmill::rpc::artifacts::{Artifacts, Digest};
 use gristmill::rpc::jobs::{Jobs, Submit};
 use gristmill::rpc::refusal::Refusal;
 use gristmill::scheduler::HISTORY_JOBS_MAX;
-use gristmill::spec::{JobId, JobSpec, JobState, Location, SideFileSpec};
 use std::time::Duration;
 
 use crate::bench::{Bench, class, spec};

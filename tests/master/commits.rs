@@ -1,9 +1,9 @@
 //! Commits that fail: if a retry would fail too, the job fails at once. Otherwise the commit is retried after a pause.
 
+use gristmill::model::{About, AttemptId, Cause, Failure, JobState};
 use gristmill::rpc::jobs::JobStatus;
 use gristmill::rpc::workers::HeldState;
 use gristmill::scheduler::{COMMIT_DEATHS_MAX, COMMIT_MISSES_MAX};
-use gristmill::spec::{About, AttemptId, Cause, Failure, JobState};
 
 use crate::bench::Bench;
 use crate::fake::{Fake, run_until};

@@ -1,10 +1,10 @@
 //! A fake worker: it runs nothing, and reports each assigned attempt as done.
 
+use gristmill::model::{AttemptId, Counters, JobId, JobState, Room, Volume, WorkerFacts, WorkerId};
 use gristmill::rpc::refusal::Refusal;
 use gristmill::rpc::workers::{
     Done, Held, HeldOutput, HeldState, Orders, Poll, Register, Registered, Work, Workers,
 };
-use gristmill::spec::{AttemptId, Counters, JobId, JobState, Room, Volume, WorkerFacts, WorkerId};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bench::Bench;

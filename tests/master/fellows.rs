@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 
 use gristmill::clock::Clock;
 use gristmill::master::{Begin, LEASE_MS, Limits, Master, Options, Seat};
+use gristmill::model::{MasterId, Nonce};
 use gristmill::rpc::artifacts::{Artifacts, Digest};
-use gristmill::rpc::client::{self, Played, Said, Soon};
+use gristmill::rpc::client::{self, Played, RaftCall, Soon};
 use gristmill::rpc::masters::{Join, MasterLine, Masters, RemovedList};
 use gristmill::rpc::raft::{Call, Raft};
 use gristmill::rpc::refusal::Refusal;
-use gristmill::spec::{MasterId, Nonce};
 use tempfile::TempDir;
 
 use crate::bench::class;
@@ -44,14 +44,14 @@ impl Fellows {
 }
 
 impl client::Fellows for Fellows {
-    fn say(&self, to: &str, what: Said, call: Call) -> Soon<Vec<u8>> {
+    fn deliver(&self, to: &str, what: RaftCall, call: Call) -> Soon<Vec<u8>> {
         let master = self.at(to);
         Box::pin(async move {
             match what {
-                Said::AppendEntries => master?.append_entries(call).await,
-                Said::Vote => master?.vote(call).await,
-                Said::Stand => master?.stand(call).await,
-                Said::InstallSnapshot => master?.install_snapshot(call).await,
+                RaftCall::AppendEntries => master?.append_entries(call).await,
+                RaftCall::Vote => master?.vote(call).await,
+                RaftCall::Stand => master?.stand(call).await,
+                RaftCall::InstallSnapshot => master?.install_snapshot(call).await,
             }
         })
     }

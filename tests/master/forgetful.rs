@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use gristmill::client::{self, Error, Submission, submit};
 use gristmill::master::Master;
+use gristmill::model::{JobId, WorkerId};
 use gristmill::rpc::artifacts::{Artifacts, Digest};
 use gristmill::rpc::jobs::{JobLine, JobStatus, Jobs, Submit, TaskLine, TasksRequest, WorkerLine};
 use gristmill::rpc::recipe::{Recipe, RecipeRequest};
 use gristmill::rpc::refusal::Refusal;
 use gristmill::rpc::why::Why;
-use gristmill::spec::{JobId, WorkerId};
 
 use crate::bench::{Bench, elf, spec};
 

@@ -6,8 +6,8 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use gristmill::clock::Clock;
+use gristmill::model::{Counters, HotKey, JobId, JobState, Usage, Volume};
 use gristmill::rpc::workers::{Done, HeldState, Work};
-use gristmill::spec::{Counters, HotKey, JobId, JobState, Usage, Volume};
 
 use crate::bench::Bench;
 use crate::fake::Fake;

@@ -4,9 +4,9 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use gristmill::model::{JobState, WorkerId, WorkerState};
 use gristmill::rpc::jobs::Jobs;
 use gristmill::rpc::workers::Workers;
-use gristmill::spec::{JobState, WorkerId, WorkerState};
 
 use crate::bench::{Bench, LEASE_MS, class};
 use crate::fake::{Fake, register, run, run_until};

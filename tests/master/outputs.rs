@@ -1,8 +1,8 @@
 //! Map outputs: their locations, how they are lost, and how they become available again when their worker returns.
+use gristmill::model::{Cause, Failure, JobId, JobState, Nonce, TaskKind};
 use gristmill::rpc::workers::{
     HeldOutput, HeldState, Locate, Located, LocatedMap, LostOutput, Workers,
 };
-use gristmill::spec::{Cause, Failure, JobId, JobState, Nonce, TaskKind};
 
 use crate::bench::{Bench, LEASE_MS, class};
 use crate::fake::{Fake, MAPS, digest, run, run_until};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use gristmill::model::{About, AttemptId, AttemptState, Cause, Failure, JobState, TaskState};
 use gristmill::rpc::jobs::{Jobs, TasksRequest};
 use gristmill::rpc::workers::{Done, HeldState, Work, Workers};
-use gristmill::spec::{About, AttemptId, AttemptState, Cause, Failure, JobState, TaskState};
 
 use crate::bench::{Bench, LEASE_MS, class};
 use crate::fake::{Fake, MAPS, REDUCES, run, run_until};

@@ -5,7 +5,7 @@ use gristmill::rpc::workers::Workers;
 
 use crate::bench::{Bench, LEASE_MS, class, spec};
 use crate::fake::{Fake, run, run_until};
-use gristmill::spec::JobState;
+use gristmill::model::JobState;
 
 #[tokio::test]
 async fn running_attempts_continue_after_a_restart() {

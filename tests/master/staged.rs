@@ -1,11 +1,11 @@
 //! Checks which reports of maps a master accepts: a report must include staged output in a map-only job, and may include
 //! it in a job with reduces.
 
-use gristmill::rpc::jobs::{Jobs, TasksRequest};
-use gristmill::rpc::workers::{Done, HeldState, Work};
-use gristmill::spec::{
+use gristmill::model::{
     AttemptId, AttemptState, Cause, Counters, Failure, JobId, JobState, TaskKind, Volume,
 };
+use gristmill::rpc::jobs::{Jobs, TasksRequest};
+use gristmill::rpc::workers::{Done, HeldState, Work};
 
 use crate::bench::{Bench, spec};
 use crate::fake::{Fake, digest, run, run_until};

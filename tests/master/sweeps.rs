@@ -1,8 +1,8 @@
 //! The staging folder of an unsuccessful job is swept as soon as no attempt can write to it.
 
+use gristmill::model::{Cause, Failure, JobState};
 use gristmill::rpc::jobs::Jobs;
 use gristmill::rpc::workers::{HeldState, Work};
-use gristmill::spec::{Cause, Failure, JobState};
 
 use crate::bench::{Bench, LEASE_MS, class};
 use crate::fake::{Fake, run, run_until};
@@ -44,7 +44,7 @@ async fn kill_reports_the_jobs_state() {
     assert_eq!(class(bench.master.kill(done).await), "ok");
     run(&bench, &mut workers, done).await;
     assert_eq!(class(bench.master.kill(done).await), "limit");
-    assert_eq!(class(bench.master.kill(gristmill::spec::JobId(9)).await), "not found");
+    assert_eq!(class(bench.master.kill(gristmill::model::JobId(9)).await), "not found");
 }
 
 #[tokio::test]

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gristmill::model::{
+    AttemptId, AttemptState, JobId, JobState, TaskId, TaskKind, WorkerId, WorkerState,
+};
 use gristmill::scheduler::{
     Command, Complete, Cursor, Effect, Fail, HeldOutput, Job, Leave, LoseOutput, LoseWorker,
     Observed, PlanDone, Reason, RegisterWorker, RestoreOutputs, Scheduler, Submit, Task, Winner,
-};
-use gristmill::spec::{
-    AttemptId, AttemptState, JobId, JobState, TaskId, TaskKind, WorkerId, WorkerState,
 };
 
 /// A model that knows only what the scheduler's owner was told, and what the owner did.

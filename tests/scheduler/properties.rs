@@ -3,14 +3,14 @@
 #[path = "model.rs"]
 mod model;
 
+use gristmill::model::{
+    AttemptId, Cause, Counters, Failure, JobId, JobOptions, JobState, Location, Nonce, RecordRef,
+    TaskKind, Volume, WorkerId, WorkerState,
+};
 use gristmill::scheduler::{
     BackUp, Cancel, Command, Complete, Drain, Fail, Forget, HeldOutput, Join, Leave, LoseOutput,
     LoseWorker, PlanDone, RegisterWorker, RestoreOutputs, Scheduler, Sign, Straggler, Submit,
     TimeOut, watch,
-};
-use gristmill::spec::{
-    AttemptId, Cause, Counters, Failure, JobId, JobOptions, JobState, Location, Nonce, RecordRef,
-    TaskKind, Volume, WorkerId, WorkerState,
 };
 use model::Model;
 use proptest::prelude::*;

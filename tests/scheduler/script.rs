@@ -22,13 +22,13 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::str::FromStr;
 
+use gristmill::model::{
+    Cause, Counters, Failure, JobId, JobOptions, Location, Nonce, RecordRef, Volume, WorkerId,
+};
 use gristmill::scheduler::{
     BackUp, Cancel, Command, Complete, Cursor, Drain, Effect, Fail, Forget, HeldOutput, Join,
     Leave, LoseOutput, LoseWorker, Observed, PlanDone, Readmit, RegisterWorker, RestoreOutputs,
     Retry, Scheduler, Sign, Straggler, Submit, TimeOut, Wait, watch,
-};
-use gristmill::spec::{
-    Cause, Counters, Failure, JobId, JobOptions, Location, Nonce, RecordRef, Volume, WorkerId,
 };
 
 use crate::Result;
@@ -345,7 +345,7 @@ fn workers(scheduler: &Scheduler) -> Result<String> {
     for worker in scheduler.workers() {
         write!(shown, "{} {}", worker.id, worker.state)?;
         if let Some(exclusion) = worker.exclusion {
-            write!(shown, " {}", exclusion.trouble)?;
+            write!(shown, " {}", exclusion.fault)?;
         }
         writeln!(shown, ", {} of {} slots", worker.running, worker.slots)?;
     }

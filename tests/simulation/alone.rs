@@ -41,7 +41,7 @@ pub(crate) struct Test {
 }
 
 /// Returns the number in the variable of this name, if it is set.
-pub(crate) fn asked(name: &str) -> Option<u64> {
+pub(crate) fn env_number(name: &str) -> Option<u64> {
     let text = env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text}")))
 }
@@ -50,7 +50,7 @@ impl Test {
     /// Runs one seed of this test if this process was started for that. Returns whether it was.
     pub(crate) fn is_run_alone(&self) -> bool {
         let Ok(report) = env::var(REPORT) else { return false };
-        let seed = asked(SEED).expect("a report needs the seed");
+        let seed = env_number(SEED).expect("a report needs the seed");
         let outcome = drawn_from(seed, || cluster::run(seed, self.course));
         fs::write(report, bincode::serialize(&outcome).unwrap()).unwrap();
         true
@@ -82,7 +82,7 @@ impl Test {
     }
 
     fn check(&self, seed: u64, outcome: &Outcome) -> bool {
-        let shown = asked("GRISTMILL_LINES");
+        let shown = env_number("GRISTMILL_LINES");
         let Some(broken) = &outcome.broken else { return true };
         let shown = shown.unwrap_or(LINES_SHOWN) as usize;
         let from = outcome.lines.len().saturating_sub(shown);
@@ -96,7 +96,7 @@ impl Test {
     /// Runs all seeds, as many at once as there are processors. Returns how often each kind of event happened. Fails at
     /// the end if any seed failed.
     pub(crate) fn run_all(&self, seeds: RangeInclusive<u64>) -> BTreeMap<String, u64> {
-        let failures_max = asked("GRISTMILL_FAILURES").unwrap_or(u64::MAX);
+        let failures_max = env_number("GRISTMILL_FAILURES").unwrap_or(u64::MAX);
         let next = Mutex::new(seeds);
         let sums = Mutex::new((BTreeMap::new(), Vec::new()));
         let threads = thread::available_parallelism().map_or(1, usize::from);

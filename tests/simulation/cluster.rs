@@ -7,9 +7,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use gristmill::client::Submission;
 use gristmill::clock::Manual;
+use gristmill::model::{JobId, JobState};
 use gristmill::rpc::masters::{MasterLine, Masters};
 use gristmill::scheduler::Command;
-use gristmill::spec::{JobId, JobState};
 use tempfile::TempDir;
 
 use crate::alone::Outcome;

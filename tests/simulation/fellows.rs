@@ -8,7 +8,7 @@ use std::time::Duration;
 use gristmill::master::Master;
 use gristmill::rpc::artifacts::{Artifacts, Digest};
 use gristmill::rpc::client;
-use gristmill::rpc::client::{Said, Soon};
+use gristmill::rpc::client::{RaftCall, Soon};
 use gristmill::rpc::masters::{MasterLine, Masters, RemovedList};
 use gristmill::rpc::raft::{Call, Raft};
 
@@ -41,7 +41,7 @@ impl Fellows {
 }
 
 impl client::Fellows for Fellows {
-    fn say(&self, to: &str, what: Said, call: Call) -> Soon<Vec<u8>> {
+    fn deliver(&self, to: &str, what: RaftCall, call: Call) -> Soon<Vec<u8>> {
         let (link, to) = (self.link(to), to.to_owned());
         let (network, callee) = (self.network.clone(), to.clone());
         let caller = self.here.clone();
@@ -50,14 +50,14 @@ impl client::Fellows for Fellows {
             let (network, callee, caller) = (network.clone(), callee.clone(), caller.clone());
             async move {
                 match what {
-                    Said::AppendEntries => master.append_entries(call).await,
-                    Said::Vote => {
+                    RaftCall::AppendEntries => master.append_entries(call).await,
+                    RaftCall::Vote => {
                         let voted = master.vote(call).await;
                         network.note_vote(&callee, &caller);
                         voted
                     }
-                    Said::Stand => master.stand(call).await,
-                    Said::InstallSnapshot => master.install_snapshot(call).await,
+                    RaftCall::Stand => master.stand(call).await,
+                    RaftCall::InstallSnapshot => master.install_snapshot(call).await,
                 }
             }
         };

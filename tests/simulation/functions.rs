@@ -8,9 +8,9 @@ use gristmill::executor::carry_out;
 use gristmill::frame::{
     self, Done, FromExecutor, LENGTH_BYTES, Run, ToExecutor, VERSION, Work, decode, message_bytes,
 };
+use gristmill::model::{Cause, Failure, SideFileSpec};
 use gristmill::record::value;
 use gristmill::shuffle::ReadProgress;
-use gristmill::spec::{Cause, Failure, SideFileSpec};
 use gristmill::task::More;
 use gristmill::worker::{CappedLog, Death, Ending, Launch, Launched, Launcher, Process};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};

@@ -4,11 +4,11 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use gristmill::master::Journal;
+use gristmill::model::{AttemptId, JobId, JobState};
 use gristmill::scheduler::{Command, Effect, Rejection, Scheduler};
-use gristmill::spec::{AttemptId, JobId, JobState};
 
 use crate::invariants::same_log_same_state::Log;
-use crate::invariants::told_is_kept::Told;
+use crate::invariants::told_is_kept::Acknowledged;
 use crate::invariants::{EachStep, Step, leaders_change_for_nothing};
 
 /// The history of a run. Clones share one history.
@@ -23,7 +23,7 @@ struct Past {
     now_ms: u64,
     lines: Vec<String>,
     log: Log,
-    told: Told,
+    acknowledged: Acknowledged,
     /// A second scheduler, which gets only the masters' commands.
     scheduler: Scheduler,
     commands: Vec<Command>,
@@ -40,7 +40,7 @@ impl History {
             now_ms: 0,
             lines: Vec::new(),
             log: Log::default(),
-            told: Told::default(),
+            acknowledged: Acknowledged::default(),
             scheduler: Scheduler::new(),
             commands: Vec::new(),
             attempts: 0,
@@ -74,20 +74,20 @@ impl History {
     pub(crate) fn accepted(&self, request: &str, job: JobId) {
         let mut past = self.past();
         past.write(&format!("{request} is {job}"));
-        past.told.accept(job);
-        if let Err(broken) = past.each_step.one_job_per_submission.told(request, job) {
+        past.acknowledged.accept(job);
+        if let Err(broken) = past.each_step.one_job_per_submission.acknowledge(request, job) {
             past.breaks(broken);
         }
     }
 
     /// Records that a client was told that a job is in this state.
     pub(crate) fn ended(&self, job: JobId, state: JobState) {
-        self.past().told.end(job, state);
+        self.past().acknowledged.end(job, state);
     }
 
     /// Returns everything that clients were told so far.
-    pub(crate) fn told(&self) -> Told {
-        self.past().told.clone()
+    pub(crate) fn acknowledged(&self) -> Acknowledged {
+        self.past().acknowledged.clone()
     }
 
     pub(crate) fn pass_to(&self, now_ms: u64) {

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use gristmill::master::Master;
+use gristmill::model::MasterId;
 use gristmill::rpc::refusal::Refusal;
-use gristmill::spec::MasterId;
 use gristmill::worker::Server;
 use tokio::runtime::Handle;
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 use gristmill::client::{Error, Submission, follow, submit};
 use gristmill::clock::Clock;
 use gristmill::master::{self, Begin, LEASE_MS, Limits, Master, Seat};
+use gristmill::model::{JobId, JobState, MasterId, Nonce};
 use gristmill::rpc::client::{self, Played};
 use gristmill::rpc::jobs::Jobs;
 use gristmill::rpc::masters::{Join, Masters as _};
 use gristmill::rpc::refusal::Refusal;
-use gristmill::spec::{JobId, JobState, MasterId, Nonce};
 use gristmill::worker::{self, MASTERLESS_MAX, Stop};
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
@@ -235,7 +235,7 @@ async fn submitted(link: &Link, submission: &Submission) -> Result<JobId, String
 /// Runs an observer that lists all jobs from time to time, and compares the answers with earlier ones.
 pub(crate) async fn auditor(link: Link, history: History) -> Result<(), String> {
     loop {
-        let told = history.told();
+        let told = history.acknowledged();
         if let Ok(lines) = link.list().await {
             told.check(&lines)?;
             lines.iter().for_each(|line| history.ended(line.id, line.state));

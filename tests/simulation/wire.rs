@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use gristmill::client::Masters;
 use gristmill::master::{LEASE_MS, Master};
+use gristmill::model::{AttemptId, JobId, WorkerId};
 use gristmill::rpc::artifacts::{Artifacts, Digest};
 use gristmill::rpc::check;
 use gristmill::rpc::jobs::{JobLine, JobStatus, Jobs, Submit, TaskLine, TasksRequest, WorkerLine};
@@ -22,7 +23,6 @@ use gristmill::rpc::why::Why;
 use gristmill::rpc::workers::{
     Leave, Locate, Located, Orders, Poll, Register, Registered, Workers,
 };
-use gristmill::spec::{AttemptId, JobId, WorkerId};
 use gristmill::worker::{Server, Transport};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use gristmill::model::{InputSpec, JobSpec, Location, SideFileSpec};
 use gristmill::record::value;
-use gristmill::spec::{InputSpec, JobSpec, Location, SideFileSpec};
 use gristmill::storage::verify;
 
 use crate::chance::Chance;

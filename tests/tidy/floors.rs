@@ -52,12 +52,12 @@ fn floor_of(floors: &[&[&str]], module: &str) -> Option<usize> {
 #[test]
 fn planted_climbs_are_found() {
     let floors: &[&[&str]] =
-        &[&["spec"], &["record", "storage"], &["shuffle"], &["job"], &["task"]];
+        &[&["model"], &["record", "storage"], &["shuffle"], &["job"], &["task"]];
     let table = [
-        ("src/record/text.rs", "use crate::spec::Job;\nuse crate::record::Key;", ""),
+        ("src/record/text.rs", "use crate::model::Job;\nuse crate::record::Key;", ""),
         (
             "src/record/text.rs",
-            "use crate::{\n    spec,\n    shuffle::Fold,\n};",
+            "use crate::{\n    model,\n    shuffle::Fold,\n};",
             "3: `record` (floor 1) names `crate::shuffle` (floor 2)",
         ),
         (
@@ -88,7 +88,11 @@ fn planted_climbs_are_found() {
             "1: `job` (floor 3) names the clock: below floor 4 time is an argument",
         ),
         ("src/task.rs", "use crate::clock::Clock;", ""),
-        ("src/clock.rs", "use crate::spec;", "1: `clock` (floor 0) names `crate::spec` (floor 0)"),
+        (
+            "src/clock.rs",
+            "use crate::model;",
+            "1: `clock` (floor 0) names `crate::model` (floor 0)",
+        ),
         ("src/lib.rs", "pub use crate::job::Job;", ""),
     ];
     for (path, text, wanted) in table {

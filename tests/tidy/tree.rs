@@ -125,9 +125,8 @@ fn planted_entries_of_the_top_folder_are_found() {
 #[test]
 fn a_map_that_lacks_a_module_or_names_one_that_is_gone_is_found() {
     let sources =
-        ["src/lib.rs", "src/spec/mod.rs", "src/clock.rs"].map(|path| Source::new(path, ""));
-    let map =
-        "# A\n## Code map\n### `spec`\nX.\n**Invariant:** Y.\n### `clock`\nX.\n**Invariant:** Y.\n";
+        ["src/lib.rs", "src/model/mod.rs", "src/clock.rs"].map(|path| Source::new(path, ""));
+    let map = "# A\n## Code map\n### `model`\nX.\n**Invariant:** Y.\n### `clock`\nX.\n**Invariant:** Y.\n";
     assert!(map_disagrees(map, &sources).is_empty());
     let table = [
         (
@@ -135,11 +134,11 @@ fn a_map_that_lacks_a_module_or_names_one_that_is_gone_is_found() {
             "`attic`",
             "6: `attic` is not a module of src/\n1: `## Code map` has no ``### `clock` ``",
         ),
-        ("### `spec`", "", "1: `## Code map` has no ``### `spec` ``"),
+        ("### `model`", "", "1: `## Code map` has no ``### `model` ``"),
         (
             "**Invariant:** Y.\n### `clock`",
             "### `clock`",
-            "3: `spec` has no line `**Invariant:** …`",
+            "3: `model` has no line `**Invariant:** …`",
         ),
         (
             "`clock`\nX.\n**Invariant:** Y.",

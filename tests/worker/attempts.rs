@@ -3,9 +3,9 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use gristmill::model::{Cause, Counters, Failure, TaskKind, WorkerId};
 use gristmill::rpc::shuffle::Shuffle;
 use gristmill::rpc::workers::{Done, HeldState, Work};
-use gristmill::spec::{Cause, Counters, Failure, TaskKind, WorkerId};
 use gristmill::worker::{Limiter, Transport};
 
 use crate::cluster::{Cluster, is_alive};

@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gristmill::clock::Clock;
+use gristmill::model::{
+    AttemptId, InputSpec, JobId, JobSpec, Location, Nonce, SideFileSpec, TaskKind,
+};
 use gristmill::rpc::refusal::Refusal;
 use gristmill::rpc::shuffle::{FetchPiece, FetchRequest, Shuffle};
 use gristmill::rpc::workers::{Order, Work};
-use gristmill::spec::{
-    AttemptId, InputSpec, JobId, JobSpec, Location, Nonce, SideFileSpec, TaskKind,
-};
 use gristmill::worker::{self, Error, Limiter, Options, ProcessLauncher, Server, Stop, Transport};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -234,7 +234,7 @@ impl Cluster {
     /// Assigns an attempt to a worker.
     pub(crate) fn give(&self, worker: u64, order: Order) -> AttemptId {
         let attempt = order.attempt;
-        let worker = gristmill::spec::WorkerId(worker);
+        let worker = gristmill::model::WorkerId(worker);
         self.network.master.with(|known| known.orders.entry(worker).or_default().push(order));
         attempt
     }

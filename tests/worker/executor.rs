@@ -11,9 +11,9 @@ use std::os::unix::net::UnixStream;
 use std::process::exit;
 
 use gristmill::frame::{Done, FromExecutor, Run, ToExecutor, VERSION, Work};
+use gristmill::model::{Cause, Counters, Failure, SegmentPlace, Volume};
 use gristmill::record::block::Codec;
 use gristmill::shuffle::{Cursor, Segment, SpillHeader, SpillWriter};
-use gristmill::spec::{Cause, Counters, Failure, SegmentPlace, Volume};
 
 const SERVES: &str = "GRISTMILL_TEST_EXECUTOR";
 /// Number of partitions of each map output.

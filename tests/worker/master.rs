@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use gristmill::model::{AttemptId, JobId, WorkerId};
 use gristmill::rpc::artifacts::{Artifacts, Digest};
 use gristmill::rpc::refusal::Refusal;
 use gristmill::rpc::workers::{
     Held, HeldState, Leave, Locate, Located, LocatedMap, Order, Orders, Poll, Register, Registered,
     Workers,
 };
-use gristmill::spec::{AttemptId, JobId, WorkerId};
 use tokio::sync::Notify;
 
 /// How long a poll is held: a third of the lease.

@@ -4,10 +4,10 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use gristmill::model::{AttemptId, Cause, WorkerId};
 use gristmill::record::block::Codec;
 use gristmill::rpc::workers::{Done, HeldState, LocatedMap};
 use gristmill::shuffle::SpillFile;
-use gristmill::spec::{AttemptId, Cause, WorkerId};
 use gristmill::worker::{Limiter, Options};
 
 use crate::cluster::{Cluster, NONCE};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use gristmill::model::{Nonce, TaskKind, WorkerId};
 use gristmill::rpc::workers::{Done, HeldState, Leave, Work};
-use gristmill::spec::{Nonce, TaskKind, WorkerId};
 use gristmill::worker::{Error, Stop};
 use rustix::process::{Pid, Signal, kill_process};
 

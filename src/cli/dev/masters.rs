@@ -18,11 +18,11 @@ use super::until;
 use crate::cli::refused::Refused;
 use crate::consensus::{IDENTITY_FILE, REMOVED_FILE};
 use crate::launch::announce;
+use crate::model::{Location, TEXT_CHARS_MAX, escape};
 use crate::rpc::address::{PORT, parse};
 use crate::rpc::client::{Master, Options};
 use crate::rpc::jobs::Jobs;
 use crate::rpc::masters::{Masters as _, Role};
-use crate::spec::{Location, TEXT_CHARS_MAX, escape};
 use crate::storage;
 use crate::web::PORT_ABOVE;
 

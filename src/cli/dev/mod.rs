@@ -30,11 +30,11 @@ use super::refused::Refused;
 use super::{exit, worker};
 use crate::clock::Clock;
 use crate::launch::{announce, say, whole};
+use crate::model::WorkerId;
+use crate::model::limits::{DEV_MASTERS, DEV_WORKERS, SLOTS};
 use crate::rpc::address::PORT;
 use crate::rpc::client::{Master, Options};
 use crate::rpc::jobs::Jobs;
-use crate::spec::WorkerId;
-use crate::spec::limits::{DEV_MASTERS, DEV_WORKERS, SLOTS};
 
 /// Time between two checks of the children.
 const LOOK_EVERY: Duration = Duration::from_millis(50);

@@ -10,10 +10,10 @@ use crate::cli::exit;
 use crate::cli::refused::Refused;
 use crate::cli::tasks::PAGE;
 use crate::launch::{STDOUT_HINT, stdout_failed};
+use crate::model::{AttemptId, AttemptState, TaskId, TaskKind, TaskState, WorkerId};
 use crate::rpc::client::{Master, Options, Peer};
 use crate::rpc::jobs::{AttemptLine, JobStatus, Jobs, TaskLine, TasksRequest};
 use crate::rpc::shuffle::Shuffle;
-use crate::spec::{AttemptId, AttemptState, TaskId, TaskKind, TaskState, WorkerId};
 use crate::worker::{left_out, news};
 
 /// Time between two rounds.
@@ -269,8 +269,8 @@ impl Starts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{JobId, JobState};
     use crate::rpc::jobs::Tally;
-    use crate::spec::{JobId, JobState};
 
     fn status(maps: u32, reduces: u32, done: u32) -> JobStatus {
         let tally = |total, done| Tally { total, done, ..Tally::default() };

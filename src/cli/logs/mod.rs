@@ -14,10 +14,10 @@ use super::exit;
 use super::refused::Refused;
 use super::tasks::all;
 use crate::launch::{STDOUT_HINT, say, stdout_failed};
+use crate::model::{AttemptId, AttemptState, JobId, TaskId, WorkerId};
 use crate::rpc::client::{Master, Options, Peer};
 use crate::rpc::jobs::{AttemptLine, Jobs, TaskLine, WorkerLine};
 use crate::rpc::shuffle::Shuffle;
-use crate::spec::{AttemptId, AttemptState, JobId, TaskId, WorkerId};
 
 pub(super) const AFTER_HELP: &str = "\
 For each attempt, the first and the last 64 KiB of output are kept. For a job,
@@ -203,7 +203,7 @@ fn gone(worker: WorkerId) -> Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{Cause, TaskKind};
+    use crate::model::{Cause, TaskKind};
 
     #[test]
     fn logs_of_a_job_show_each_log_once() {

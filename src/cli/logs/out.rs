@@ -3,7 +3,7 @@
 use std::io::{self, StdoutLock, Write};
 
 use crate::launch::Foreign;
-use crate::spec::AttemptId;
+use crate::model::AttemptId;
 
 /// Standard output, or a buffer in a test.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl<W: Write> Out<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{JobId, TaskKind};
+    use crate::model::{JobId, TaskKind};
 
     #[test]
     fn header_is_printed_when_the_attempt_changes() {

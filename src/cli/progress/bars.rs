@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::meter::Phase;
 use crate::cli::terminal::{Colour, columns, cut};
 use crate::launch::span;
+use crate::model::{JobState, TEXT_CHARS_MAX, escape, size};
 use crate::rpc::jobs::JobStatus;
-use crate::spec::{JobState, TEXT_CHARS_MAX, escape, size};
 
 /// Maximum and minimum columns between a bar's brackets. Narrower terminals get no bar.
 const BAR_COLUMNS_MAX: usize = 40;

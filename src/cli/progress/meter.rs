@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::model::JobState;
 use crate::rpc::jobs::{JobStatus, Tally};
-use crate::spec::JobState;
 
 /// Age of the oldest sample: older ones say nothing about a job's current speed.
 const WINDOW: Duration = Duration::from_secs(20);
@@ -62,14 +62,14 @@ impl Phase {
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     phase: Option<Phase>,
-    seen: VecDeque<Seen>,
+    samples: VecDeque<Sample>,
     /// When progress last increased.
     moved: Option<Instant>,
 }
 
 /// Progress at one moment.
 #[derive(Clone, Copy, Debug)]
-struct Seen {
+struct Sample {
     at: Instant,
     /// Share done, from 0 to 1.
     share: f64,
@@ -82,27 +82,27 @@ impl Meter {
     pub(super) fn note(&mut self, status: &JobStatus, now: Instant) {
         let phase = Phase::of(status.state);
         let tally = phase.and_then(|phase| phase.tally(status)).copied().unwrap_or_default();
-        let seen = Seen { at: now, share: tally.progress, bytes: tally.bytes_done };
+        let sample = Sample { at: now, share: tally.progress, bytes: tally.bytes_done };
         // Lost work must be redone, at a speed that is not known yet.
-        let is_back = |last: &Seen| seen.share < last.share || seen.bytes < last.bytes;
-        if phase != self.phase || self.seen.back().is_some_and(is_back) {
-            self.seen.clear();
+        let is_back = |last: &Sample| sample.share < last.share || sample.bytes < last.bytes;
+        if phase != self.phase || self.samples.back().is_some_and(is_back) {
+            self.samples.clear();
         }
-        if self.seen.back().is_none_or(|last| seen.share > last.share) {
+        if self.samples.back().is_none_or(|last| sample.share > last.share) {
             self.moved = Some(now);
         }
         self.phase = phase;
-        let is_old = |seen: &Seen| now.saturating_duration_since(seen.at) > WINDOW;
-        while self.seen.front().is_some_and(is_old) {
-            self.seen.pop_front();
+        let is_old = |sample: &Sample| now.saturating_duration_since(sample.at) > WINDOW;
+        while self.samples.front().is_some_and(is_old) {
+            self.samples.pop_front();
         }
-        self.seen.push_back(seen);
+        self.samples.push_back(sample);
     }
 
     /// Returns the first and the last sample and the seconds between them, if they are far enough apart and progress is
     /// not stalled.
-    fn ground(&self) -> Option<(Seen, Seen, f64)> {
-        let (&first, &last) = (self.seen.front()?, self.seen.back()?);
+    fn ground(&self) -> Option<(Sample, Sample, f64)> {
+        let (&first, &last) = (self.samples.front()?, self.samples.back()?);
         let time = last.at.saturating_duration_since(first.at);
         let still = last.at.saturating_duration_since(self.moved?);
         let is_ground = still < STILL && time >= GROUND && last.share - first.share >= GROUND_SHARE;
@@ -131,9 +131,9 @@ mod tests {
 
     /// Reads the meter after these samples (seconds, share of a map of a hundred bytes): bytes per second, and whole
     /// seconds left.
-    fn said(seen: &[(u64, f64)]) -> (Option<u64>, Option<u64>) {
+    fn readings(samples: &[(u64, f64)]) -> (Option<u64>, Option<u64>) {
         let (begun, mut meter) = (Clock::system().now(), Meter::default());
-        for &(seconds, share) in seen {
+        for &(seconds, share) in samples {
             let mut status = JobStatus::in_state(JobState::Mapping);
             let bytes_done = (100.0 * share).round() as u64;
             status.maps =
@@ -160,8 +160,8 @@ mod tests {
             ("all is done", &[(0, 0.0), (10, 1.0)], (Some(10), None)),
             ("outputs were lost", &[(0, 0.0), (10, 0.4), (11, 0.3), (12, 0.31)], (None, None)),
         ];
-        for (what, seen, wanted) in table {
-            assert_eq!(said(seen), wanted, "{what}");
+        for (what, samples, wanted) in table {
+            assert_eq!(readings(samples), wanted, "{what}");
         }
     }
 

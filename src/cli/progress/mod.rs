@@ -1,7 +1,7 @@
 //! Shows the progress of a cluster's job on standard error: bars on a terminal, occasional lines elsewhere.
 
 mod bars;
-mod look;
+mod details;
 mod meter;
 mod screen;
 
@@ -14,23 +14,23 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use self::bars::{Sight, lines};
-use self::look::{Frontier, Look};
+use self::details::{Details, Frontier};
 use self::meter::Meter;
 use self::screen::Screen;
 use super::terminal::Terminal;
 use crate::client;
 use crate::clock::Clock;
 use crate::launch::{Showing, is_dumb, say, span};
+use crate::model::{JobId, JobState, TEXT_CHARS_MAX, escape};
 use crate::rpc::jobs::{JobStatus, Jobs, Tally};
 use crate::rpc::refusal::Refusal;
-use crate::spec::{JobId, JobState, TEXT_CHARS_MAX, escape};
 
 /// Maximum number of plain lines for a job that stays in one state.
 const PLAIN_STEPS: f64 = 20.0;
 /// Time between two drawings: short enough to look alive, long enough to read.
 const DRAW_EVERY: Duration = Duration::from_millis(250);
 /// Time between an answer and the next request for tasks and counters.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const FETCH_EVERY: Duration = Duration::from_secs(1);
 /// How long masters may leave a request unanswered before a line reports it.
 const SILENT_AFTER: Duration = Duration::from_secs(2);
 
@@ -106,19 +106,19 @@ impl Progress {
         }
         let clock = Clock::system();
         let (told, statuses) = watch::channel(None);
-        let (found, looks) = watch::channel((Look::default(), None));
+        let (found, fetched) = watch::channel((Details::default(), None));
         let mut bars =
             Bars { clock: clock.clone(), meter: Meter::default(), screen: Screen::default() };
-        let looking = look_again(jobs, statuses.clone(), found, clock);
+        let looking = fetch_again(jobs, statuses.clone(), found, clock);
         let followed = tokio::select! {
             followed = client::follow(jobs, job, |status| {
                 told.send_replace(Some(status.clone()));
             }) => followed,
             never = looking => match never {},
-            never = bars.draw_again(statuses, looks.clone()) => match never {},
+            never = bars.draw_again(statuses, fetched.clone()) => match never {},
         };
         if let Ok(status) = &followed {
-            bars.draw(status, &looks.borrow().0, None);
+            bars.draw(status, &fetched.borrow().0, None);
         }
         followed
     }
@@ -141,11 +141,11 @@ impl Progress {
     }
 }
 
-/// What the last look found, and when the unanswered request was sent, if any.
-type Found = (Look, Option<Instant>);
+/// What the last requests returned, and when the unanswered request was sent, if any.
+type Found = (Details, Option<Instant>);
 
 /// Requests tasks and counters repeatedly.
-async fn look_again<J: Jobs>(
+async fn fetch_again<J: Jobs>(
     jobs: &J,
     mut statuses: watch::Receiver<Option<JobStatus>>,
     found: watch::Sender<Found>,
@@ -160,15 +160,15 @@ async fn look_again<J: Jobs>(
             continue;
         };
         found.send_modify(|(_, since)| *since = Some(clock.now()));
-        let look = frontier.look(jobs, &status).await;
+        let details = frontier.fetch(jobs, &status).await;
         found.send_modify(|(last, since)| {
             *since = None;
             // The code that follows the job gets the same refusal, and reports it.
-            if let Ok(look) = look {
-                *last = look;
+            if let Ok(details) = details {
+                *last = details;
             }
         });
-        sleep(LOOK_EVERY).await;
+        sleep(FETCH_EVERY).await;
     }
 }
 
@@ -185,7 +185,7 @@ impl Bars {
     async fn draw_again(
         &mut self,
         statuses: watch::Receiver<Option<JobStatus>>,
-        looks: watch::Receiver<Found>,
+        fetched: watch::Receiver<Found>,
     ) -> Infallible {
         let mut ticks = interval(DRAW_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -193,23 +193,23 @@ impl Bars {
         loop {
             ticks.tick().await;
             let status = statuses.borrow().clone();
-            let (look, since) = looks.borrow().clone();
+            let (details, since) = fetched.borrow().clone();
             if let Some(status) = status {
-                self.draw(&status, &look, since);
+                self.draw(&status, &details, since);
             }
         }
     }
 
-    fn draw(&mut self, status: &JobStatus, look: &Look, waiting_since: Option<Instant>) {
+    fn draw(&mut self, status: &JobStatus, details: &Details, waiting_since: Option<Instant>) {
         let now = self.clock.now();
         self.meter.note(status, now);
         let silent = waiting_since.map(|since| now.saturating_duration_since(since));
         let below = match silent.filter(|silent| *silent >= SILENT_AFTER) {
             Some(silent) => Some(format!("no master has answered for {}", span(silent))),
-            None => look.waits(status, self.clock.wall_ms()),
+            None => details.waits(status, self.clock.wall_ms()),
         };
         let (rate, left) = (self.meter.bytes_per_second(), self.meter.left());
-        let (reruns, backups) = (look.reruns, look.backups);
+        let (reruns, backups) = (details.reruns, details.backups);
         let sight = Sight { status, rate, left, reruns, backups, below };
         let terminal = Terminal::sized(&stderr());
         if let Some(text) = self.screen.draw(lines(&sight, terminal.columns), terminal) {

@@ -43,8 +43,8 @@ impl Screen {
 mod tests {
     use super::super::bars::{Sight, lines};
     use super::*;
+    use crate::model::JobState;
     use crate::rpc::jobs::JobStatus;
-    use crate::spec::JobState;
 
     fn terminal(columns: usize, rows: usize) -> Terminal {
         Terminal { columns, rows, has_colours: false }

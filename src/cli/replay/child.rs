@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use super::super::refused::Refused;
 use crate::clock::Clock;
 use crate::frame::{self, Connection, Done, EXECUTOR_ARG, FromExecutor, Run, ToExecutor};
-use crate::spec::{Failure, Location, add_place};
+use crate::model::{Failure, Location, add_place};
 use crate::worker::Ending;
 
 /// How long an executor may take to send its hello, and to end after closing its socket.

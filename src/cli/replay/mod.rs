@@ -23,10 +23,10 @@ use super::refused::Refused;
 use super::{duration, exit};
 use crate::frame::Done;
 use crate::launch::{render_failure, say};
+use crate::model::{AttemptId, Counters, TaskId};
 use crate::rpc::client::{Master, Options};
 use crate::rpc::jobs::Jobs;
 use crate::rpc::recipe::RecipeRequest;
-use crate::spec::{AttemptId, Counters, TaskId};
 use crate::storage;
 use crate::worker::{Ending, adopt_orphans, end_orphans};
 
@@ -66,7 +66,7 @@ pub(super) struct Replay {
 enum Ended {
     Well(AttemptId, Done),
     /// The attempt reported this failure. The number is the limit on bad records.
-    Failed(AttemptId, Box<crate::spec::Failure>, u64),
+    Failed(AttemptId, Box<crate::model::Failure>, u64),
     Died(AttemptId, Ending),
     /// The attempt made no progress for this long.
     TimedOut(AttemptId, Duration),
@@ -76,10 +76,10 @@ enum Ended {
 fn parse(text: &str) -> Result<RecipeRequest, String> {
     if text.contains('#') {
         let attempt: AttemptId =
-            text.parse().map_err(|error: crate::spec::Error| error.to_string())?;
+            text.parse().map_err(|error: crate::model::Error| error.to_string())?;
         return Ok(RecipeRequest { task: attempt.task, number: Some(attempt.number) });
     }
-    let task: TaskId = text.parse().map_err(|error: crate::spec::Error| error.to_string())?;
+    let task: TaskId = text.parse().map_err(|error: crate::model::Error| error.to_string())?;
     Ok(RecipeRequest { task, number: None })
 }
 
@@ -100,7 +100,7 @@ impl Replay {
                 let recipe = master.recipe(self.which).await.map_err(Refused::from);
                 let recipe = recipe.map_err(with_hint)?;
                 let needs = Needs::fetch(&master, recipe, folder.path(), self.make_maps).await?;
-                say(&needs.told());
+                say(&needs.describe());
                 on_its_own_thread(needs, limit, Arc::clone(&group)).await
             };
             tokio::select! {
@@ -184,7 +184,7 @@ fn counted(done: &Done) -> String {
         Done::Commit { .. } | Done::Sweep => &none,
     };
     let line = |(group, name, n): (&str, &str, u64)| {
-        let name = crate::spec::escape(format!("{group}: {name}").as_bytes(), 200);
+        let name = crate::model::escape(format!("{group}: {name}").as_bytes(), 200);
         format!("  {name} {n}\n")
     };
     let mut lines: String = counters.iter().map(line).collect();
@@ -197,7 +197,7 @@ fn counted(done: &Done) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{JobId, TaskKind, Volume};
+    use crate::model::{JobId, TaskKind, Volume};
 
     #[test]
     fn a_task_or_an_attempt_is_named() {

@@ -10,14 +10,14 @@ use super::Ended;
 use super::child::{Child, Outcome};
 use crate::frame::{Done, Run, Work};
 use crate::launch::count;
+use crate::model::{
+    AttemptId, JobSpec, LocalPath, Location, SegmentRef, TEXT_CHARS_MAX, TaskKind, add_place,
+    escape, with_hint,
+};
 use crate::record::value;
 use crate::rpc::artifacts::{Artifacts, Digest};
 use crate::rpc::client::{Master, Options, Peer};
 use crate::rpc::recipe::Recipe;
-use crate::spec::{
-    AttemptId, JobSpec, LocalPath, Location, SegmentRef, TEXT_CHARS_MAX, TaskKind, add_place,
-    escape, with_hint,
-};
 use crate::storage::{SharedStaging, StagingOptions, make_private_folder};
 use crate::task::PlanFile;
 use crate::worker::{fetch_once, lend_file};
@@ -103,7 +103,7 @@ impl Needs {
     }
 
     /// Describes the attempt in one line, before it runs.
-    pub(super) fn told(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         let attempt = self.recipe.attempt;
         let what = match attempt.task.kind {
             TaskKind::Map => match self.recipe.joined.len() {
@@ -254,7 +254,7 @@ async fn segments(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{FileIdentity, FileRange, JobId, Split};
+    use crate::model::{FileIdentity, FileRange, JobId, Split};
     use crate::task::Plan;
 
     #[test]

@@ -10,8 +10,8 @@ use redb::backends::InMemoryBackend;
 use redb::{ReadableTable, StorageBackend};
 
 use super::counting::Bench;
+use crate::consensus::disk_stall::stalled;
 use crate::consensus::snapshot::SNAPSHOTS;
-use crate::consensus::stall::stalled;
 use crate::consensus::tables::{LOG, LOG_FILE, Tables};
 use crate::consensus::writer::{Write, Writer};
 use crate::consensus::{Begin, Error};

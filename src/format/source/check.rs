@@ -4,7 +4,7 @@ use super::foreign::{self, Foreign, HEAD_BYTES};
 use super::stored::head_of_standard_input;
 use super::{Codec, Options, Source};
 use crate::format::Error;
-use crate::spec::{FileRange, Location};
+use crate::model::{FileRange, Location};
 
 /// Refuses a file that is not compressed as its name implies, or that must be text and is not. Called before the job
 /// starts. The content of a compressed file is checked only if `decodes` is true, because a block must be decoded for

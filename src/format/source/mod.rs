@@ -24,7 +24,7 @@ use self::decoded::Decoded;
 use self::foreign::HEAD_BYTES;
 use self::stored::{Memory, Stored};
 use super::{Error, Last};
-use crate::spec::{FileRange, Location};
+use crate::model::{FileRange, Location};
 
 pub(crate) use self::check::check;
 pub use self::codec::Codec;

@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::codec::{Codec, is_skippable};
 use super::foreign::{HEAD_BYTES, MAGIC_BYTES_MAX};
 use crate::format::Error;
-use crate::spec::FileRange;
+use crate::model::FileRange;
 use crate::storage::{self, FileEntry, ReadAt};
 
 /// How many skippable frames at the beginning of a file are skipped to see what follows.

@@ -3,7 +3,7 @@
 use super::meter::Sight;
 use crate::embedded::Phase;
 use crate::launch::message::span;
-use crate::spec::size;
+use crate::model::size;
 
 /// Maximum columns between the bar's brackets. Narrower terminals get a shorter bar or none.
 const BAR_COLUMNS_MAX: usize = 40;

@@ -1,7 +1,7 @@
 //! Classifies a failure, and suggests the next step.
 
+use crate::model::{About, Cause, Failure, escape_hint};
 use crate::rpc::why::Kind;
-use crate::spec::{About, Cause, Failure, escape_hint};
 
 /// The kind of a failure.
 pub(super) fn kind(failure: &Failure) -> Kind {

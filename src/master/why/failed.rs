@@ -3,12 +3,12 @@
 use super::advice::{advice, kind};
 use super::{State, begin, text};
 use crate::clock::{rfc3339, rfc3339_ms};
-use crate::rpc::why::{BadRecord, Kind, Tried, Why};
-use crate::scheduler::{Attempt, Blame, Failed, Job, LOST_WORKERS_MAX, SAME_RECORD, Task};
-use crate::spec::{
+use crate::model::{
     AttemptId, AttemptState, Cause, Failure, JobState, TEXT_CHARS_MAX, TaskId, TaskKind, escape,
     escape_what,
 };
+use crate::rpc::why::{BadRecord, Kind, Tried, Why};
+use crate::scheduler::{Attempt, Blame, Failed, Job, LOST_WORKERS_MAX, SAME_RECORD, Task};
 
 /// Most lines of details that are shown, and most characters of each.
 const LINES_MAX: usize = 20;

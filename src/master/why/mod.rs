@@ -10,9 +10,9 @@ mod tests;
 mod well;
 
 use super::state::State;
+use crate::model::{JobId, JobState, TEXT_CHARS_MAX, TaskKind, escape};
 use crate::rpc::why::Why;
 use crate::scheduler::{Blame, Job};
-use crate::spec::{JobId, JobState, TEXT_CHARS_MAX, TaskKind, escape};
 
 /// Explains a job's state; `None` if the job does not exist. `cluster` is the value of `--cluster` that reaches these
 /// masters.

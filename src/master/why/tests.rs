@@ -3,15 +3,15 @@
 use super::*;
 use crate::master::recipes::recipe;
 use crate::master::state::{Change, JobRecord, WorkerRecord};
+use crate::model::{
+    AttemptId, Cause, Counters, Digest, Failure, JobOptions, JobState, Location, Nonce, RecordRef,
+    TaskId, Volume, WorkerFacts, WorkerId,
+};
 use crate::rpc::recipe::RecipeRequest;
 use crate::rpc::why::Kind;
 use crate::scheduler::{
     Cancel, Command, Complete, Drain, Fail, Join, LOST_WORKERS_MAX, LoseWorker, PlanDone,
     RegisterWorker, Retry, Submit, Wait,
-};
-use crate::spec::{
-    AttemptId, Cause, Counters, Digest, Failure, JobOptions, JobState, Location, Nonce, RecordRef,
-    TaskId, Volume, WorkerFacts, WorkerId,
 };
 
 const CLUSTER: &str = "127.0.0.1:7400,127.0.0.1:7401";
@@ -132,7 +132,7 @@ fn job_that_waits_for_memory_says_how_much_and_what_to_do() {
                 job's --memory); the largest worker offers 512MiB.";
     check(&story.why(), Kind::Waiting, &[said]);
     assert!(story.why().suggestion.contains("--memory 512MiB or less"), "{:?}", story.why());
-    let line = crate::master::views::lines(&story.state).remove(0);
+    let line = crate::master::status_lines::lines(&story.state).remove(0);
     assert!(
         line.reason.starts_with("waiting for a worker with 4GiB of memory per attempt"),
         "{line:?}"

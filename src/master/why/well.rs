@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::failed::{met, record, what};
 use super::{State, begin, text};
 use crate::clock::{rfc3339, rfc3339_ms};
+use crate::model::{AttemptId, AttemptState, JobId, JobState, WorkerId, WorkerState, size};
 use crate::rpc::why::{Kind, Why};
 use crate::scheduler::{Exclusion, Failed, Job, Reason};
-use crate::spec::{AttemptId, AttemptState, JobId, JobState, WorkerId, WorkerState, size};
 
 /// Most jobs and workers that are named.
 const NAMED_MAX: usize = 5;
@@ -145,15 +145,15 @@ fn taken(state: &State, waits: JobId) -> String {
         if view.state == WorkerState::Alive {
             (slots, workers) = (slots + view.slots, workers + 1);
         }
-        left_out.extend(view.exclusion.map(|Exclusion { trouble, .. }| (view.id, trouble)));
+        left_out.extend(view.exclusion.map(|Exclusion { fault, .. }| (view.id, fault)));
     }
     let mut busy: Vec<(JobId, usize)> = by_job.into_iter().collect();
     busy.sort_by_key(|&(job, count)| (std::cmp::Reverse(count), job));
     let named = busy.iter().take(NAMED_MAX).map(|(job, count)| format!("{job} has {count}"));
     let (slots, workers) = (plural(slots, "slot"), plural(workers, "worker"));
     let mut said = format!("Of {slots} on {workers}, {}.", or(named.collect(), "no slot is free"));
-    for (worker, trouble) in left_out.iter().take(NAMED_MAX) {
-        said += &format!(" {worker} is temporarily excluded: {}.", trouble.reason());
+    for (worker, fault) in left_out.iter().take(NAMED_MAX) {
+        said += &format!(" {worker} is temporarily excluded: {}.", fault.reason());
     }
     said
 }

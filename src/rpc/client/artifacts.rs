@@ -177,12 +177,12 @@ fn unsent(error: &io::Error) -> Status {
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Refusal {
-    let shown = crate::spec::Location::from(path);
+    let shown = crate::model::Location::from(path);
     Refusal::Invalid { message: format!("cannot read the artifact: {error}: {shown}") }
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Refusal {
-    let shown = crate::spec::Location::from(path);
+    let shown = crate::model::Location::from(path);
     if is_full(error) {
         return full("this process", &shown.to_string(), error);
     }

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 
-use super::{Master, Options, Played, Said};
+use super::{Master, Options, Played, RaftCall};
 use crate::rpc::RAFT_BYTES_MAX;
 use crate::rpc::artifacts::{Artifacts, Digest};
 use crate::rpc::masters::{MasterLine, Masters, RemovedList};
@@ -57,9 +57,9 @@ impl Fellow {
         matches!(dialled, Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused)
     }
 
-    async fn say(&self, what: Said, call: Call) -> Result<Vec<u8>, Refusal> {
+    async fn call(&self, what: RaftCall, call: Call) -> Result<Vec<u8>, Refusal> {
         let channel = match &self.way {
-            Way::Played(played) => return played.0.say(&self.address, what, call).await,
+            Way::Played(played) => return played.0.deliver(&self.address, what, call).await,
             Way::Grpc { channel, .. } => channel.clone()?,
         };
         let mut client = RaftClient::new(channel)
@@ -67,10 +67,10 @@ impl Fellow {
             .max_encoding_message_size(RAFT_BYTES_MAX);
         let call = pb::RaftCall::from(call);
         self.answer(match what {
-            Said::AppendEntries => client.append_entries(call).await,
-            Said::Vote => client.vote(call).await,
-            Said::Stand => client.stand(call).await,
-            Said::InstallSnapshot => client.install_snapshot(call).await,
+            RaftCall::AppendEntries => client.append_entries(call).await,
+            RaftCall::Vote => client.vote(call).await,
+            RaftCall::Stand => client.stand(call).await,
+            RaftCall::InstallSnapshot => client.install_snapshot(call).await,
         })
     }
 
@@ -112,19 +112,19 @@ impl Fellow {
 
 impl Raft for Fellow {
     async fn append_entries(&self, call: Call) -> Result<Vec<u8>, Refusal> {
-        self.say(Said::AppendEntries, call).await
+        self.call(RaftCall::AppendEntries, call).await
     }
 
     async fn vote(&self, call: Call) -> Result<Vec<u8>, Refusal> {
-        self.say(Said::Vote, call).await
+        self.call(RaftCall::Vote, call).await
     }
 
     async fn stand(&self, call: Call) -> Result<Vec<u8>, Refusal> {
-        self.say(Said::Stand, call).await
+        self.call(RaftCall::Stand, call).await
     }
 
     async fn install_snapshot(&self, call: Call) -> Result<Vec<u8>, Refusal> {
-        self.say(Said::InstallSnapshot, call).await
+        self.call(RaftCall::InstallSnapshot, call).await
     }
 }
 

@@ -7,6 +7,7 @@ use tonic::transport::Channel;
 
 use super::Master;
 use super::master::Line;
+use crate::model::{JobId, WorkerId};
 use crate::rpc::convert::{answer, decode, parsed};
 use crate::rpc::jobs::{JobLine, JobStatus, Jobs, Submit, TaskLine, TasksRequest, WorkerLine};
 use crate::rpc::pb;
@@ -15,7 +16,6 @@ use crate::rpc::recipe::{Recipe, RecipeRequest};
 use crate::rpc::refusal::Refusal;
 use crate::rpc::why::Why;
 use crate::rpc::{CONTROL_BYTES_MAX, check};
-use crate::spec::{JobId, WorkerId};
 
 /// How long a status may be held back.
 const STATUS_HELD: Duration = Duration::from_secs(1);

@@ -17,10 +17,10 @@ use tonic::{Response, Status};
 
 use super::stranger::stranger;
 use super::{Options, late};
+use crate::model::{add_place, with_hint};
 use crate::rpc::masters::Masters;
 use crate::rpc::refusal::Refusal;
 use crate::rpc::status::refusal;
-use crate::spec::{add_place, with_hint};
 
 /// Pause before the second try. It doubles up to the other limit.
 const PAUSE_FIRST: Duration = Duration::from_millis(20);

@@ -7,6 +7,7 @@ use tonic::transport::Channel;
 use super::Master;
 use super::jobs::ask;
 use super::master::Line;
+use crate::model::MasterId;
 use crate::rpc::CONTROL_BYTES_MAX;
 use crate::rpc::check;
 use crate::rpc::convert::answer;
@@ -14,7 +15,6 @@ use crate::rpc::masters::{Join, MasterLine, MasterList, Masters, RemovedList};
 use crate::rpc::pb;
 use crate::rpc::pb::masters_client::MastersClient;
 use crate::rpc::refusal::Refusal;
-use crate::spec::MasterId;
 
 /// How long these changes may take: a new master catches up, another one leads, or the remaining masters copy what the
 /// removed one has held.

@@ -18,7 +18,7 @@ use tonic::transport::{Channel, Endpoint};
 pub use fellow::Fellow;
 pub use master::Master;
 pub use peer::Peer;
-pub use played::{Fellows, Played, Said, Soon};
+pub use played::{Fellows, Played, RaftCall, Soon};
 
 use super::refusal::Refusal;
 use super::{

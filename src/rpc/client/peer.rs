@@ -8,6 +8,7 @@ use tonic::transport::Channel;
 use tonic::{Response, Status};
 
 use super::{Options, late};
+use crate::model::AttemptId;
 use crate::rpc::DATA_BYTES_MAX;
 use crate::rpc::check;
 use crate::rpc::convert::answer;
@@ -17,7 +18,6 @@ use crate::rpc::pieces::Pieces;
 use crate::rpc::refusal::Refusal;
 use crate::rpc::shuffle::{FetchPiece, FetchRequest, Shuffle};
 use crate::rpc::status::refusal;
-use crate::spec::AttemptId;
 
 /// A client of one worker. It tries once, and does not know which other workers have the output.
 #[derive(Debug, Clone)]

@@ -15,7 +15,7 @@ pub type Soon<T> = Pin<Box<dyn Future<Output = Result<T, Refusal>> + Send>>;
 
 /// A Raft message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Said {
+pub enum RaftCall {
     /// [`append_entries`](crate::rpc::raft::Raft::append_entries)
     AppendEntries,
     /// [`vote`](crate::rpc::raft::Raft::vote)
@@ -29,7 +29,7 @@ pub enum Said {
 /// Delivers calls between masters by their addresses, and returns the answers.
 pub trait Fellows: Send + Sync {
     /// Sends a Raft message.
-    fn say(&self, to: &str, what: Said, call: Call) -> Soon<Vec<u8>>;
+    fn deliver(&self, to: &str, what: RaftCall, call: Call) -> Soon<Vec<u8>>;
     /// Whether nothing listens there.
     fn is_refused(&self, to: &str) -> Soon<bool>;
     /// Asks whether it has an artifact.

@@ -13,14 +13,14 @@ use crate::rpc::check::invalid;
 use crate::rpc::refusal::Refusal;
 
 /// An id or a state, strictly in its written form.
-pub(in crate::rpc) fn parsed<I: FromStr<Err = crate::spec::Error>>(
+pub(in crate::rpc) fn parsed<I: FromStr<Err = crate::model::Error>>(
     text: &str,
 ) -> Result<I, Refusal> {
-    text.parse().map_err(|error: crate::spec::Error| invalid(error.to_string()))
+    text.parse().map_err(|error: crate::model::Error| invalid(error.to_string()))
 }
 
 /// A list of ids.
-pub(in crate::rpc) fn ids<I: FromStr<Err = crate::spec::Error>>(
+pub(in crate::rpc) fn ids<I: FromStr<Err = crate::model::Error>>(
     texts: &[String],
 ) -> Result<Vec<I>, Refusal> {
     texts.iter().map(|text| parsed(text)).collect()

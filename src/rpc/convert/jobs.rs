@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use super::field::bytes;
 use super::{decode, digest, each, encode, parsed, required};
+use crate::model::{Cause, JobSpec, JobState, Usage};
+use crate::model::{Room, WorkerFacts};
 use crate::rpc::artifacts::Digest;
 use crate::rpc::check::invalid;
 use crate::rpc::jobs::{
@@ -12,8 +14,6 @@ use crate::rpc::jobs::{
 };
 use crate::rpc::pb;
 use crate::rpc::refusal::Refusal;
-use crate::spec::{Cause, JobSpec, JobState, Usage};
-use crate::spec::{Room, WorkerFacts};
 
 impl From<Submit> for pb::SubmitRequest {
     fn from(request: Submit) -> Self {

@@ -11,7 +11,7 @@ pub(super) use field::{decode, digest, encode, ids, parsed, wide};
 
 use super::check::invalid;
 use super::refusal::Refusal;
-use crate::spec::add_place;
+use crate::model::add_place;
 
 /// What to do if the peer's messages have a different format.
 const SAME_VERSION: &str = "run the same version of gristmill at that address";

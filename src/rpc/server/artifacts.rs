@@ -66,7 +66,7 @@ impl<A: Artifacts> pb::artifacts_server::Artifacts for Service<A> {
         let received = receive(&mut pieces, file, digest, header.bytes).await;
         received.map_err(|error| match error {
             Broken::Disk(error) => status(self.disk(place.path(), &error)),
-            Broken::Said(said) => said,
+            Broken::Refused(status) => status,
         })?;
         self.artifacts.take(digest, place.path()).await.map_err(status)?;
         Ok(Response::new(pb::Ack {}))
@@ -138,7 +138,7 @@ enum Broken {
     /// An error of this server's disk.
     Disk(io::Error),
     /// An error for the sender.
-    Said(Status),
+    Refused(Status),
 }
 
 impl From<io::Error> for Broken {
@@ -148,8 +148,8 @@ impl From<io::Error> for Broken {
 }
 
 impl From<Status> for Broken {
-    fn from(said: Status) -> Self {
-        Self::Said(said)
+    fn from(status: Status) -> Self {
+        Self::Refused(status)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Tests requests of clients to a master.
 
 use super::*;
-use crate::spec::{InputSpec, JobSpec, Location};
+use crate::model::{InputSpec, JobSpec, Location};
 
 pub(super) fn submit() -> Submit {
     let spec = JobSpec {

@@ -7,6 +7,7 @@ use tonic::Response;
 use tonic::transport::{Channel, Endpoint};
 
 use super::*;
+use crate::model::{JobSpec, Location, SideFileSpec, WorkerFacts};
 use crate::rpc::artifacts::ARTIFACT_BYTES_MAX;
 use crate::rpc::pb::artifacts_client::ArtifactsClient;
 use crate::rpc::pb::jobs_client::JobsClient;
@@ -20,7 +21,6 @@ use crate::rpc::shuffle::{FetchRequest, SEGMENTS_MAX};
 use crate::rpc::status::refusal;
 use crate::rpc::workers::{Done, Held, HeldState, LostOutput};
 use crate::rpc::{Digester, RAFT_BYTES_MAX};
-use crate::spec::{JobSpec, Location, SideFileSpec, WorkerFacts};
 
 /// A request on its way to a server.
 enum Asked {

@@ -32,7 +32,7 @@ use super::refusal::Refusal;
 use super::server::{Bounds, serve_master, serve_master_within};
 use super::why::{BadRecord, Kind, Tried, Why};
 use super::workers::{Leave, Locate, Located, Orders, Poll, Register, Registered, Workers};
-use crate::spec::{
+use crate::model::{
     AttemptId, AttemptState, Cause, Failure, JobId, JobState, MasterId, Nonce, Room, TaskKind,
     TaskState, Usage, WorkerId, WorkerState,
 };

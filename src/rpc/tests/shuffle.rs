@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
+use crate::model::{AttemptId, Nonce, SegmentInfo};
 use crate::rpc::client::Peer;
 use crate::rpc::server::serve_worker;
 use crate::rpc::shuffle::{CHUNK_BYTES, FetchPiece, FetchRequest, SegmentHeader, Shuffle};
-use crate::spec::{AttemptId, Nonce, SegmentInfo};
 
 /// Sends these pieces to any reader.
 #[derive(Default)]

@@ -1,10 +1,10 @@
 //! Tests requests of workers to a master.
 
 use super::*;
-use crate::rpc::workers::{Done, Held, HeldOutput, HeldState, LocatedMap, LostOutput, Order, Work};
-use crate::spec::{
+use crate::model::{
     AttemptId, Counters, HotKey, Nonce, RecordRef, Room, Usage, Volume, WorkerFacts,
 };
+use crate::rpc::workers::{Done, Held, HeldOutput, HeldState, LocatedMap, LostOutput, Order, Work};
 
 fn attempt(index: u32) -> AttemptId {
     JobId(7).task(TaskKind::Map, index).attempt(2)
@@ -42,7 +42,7 @@ pub(super) fn poll() -> Poll {
     let mut failure = Failure::new(Cause::UserError, "no \u{1b}number");
     failure.at = Some("src/main.rs:14".into());
     failure.record = Some(RecordRef {
-        location: crate::spec::Location::from("/in/a"),
+        location: crate::model::Location::from("/in/a"),
         offset: 1234,
         excerpt: vec![0xff, 0],
     });
@@ -160,7 +160,7 @@ async fn texts_of_user_code_are_cut_before_the_log() {
     failure.at = Some("short".into());
     failure.details = vec!["x".repeat(5_000); 200];
     let record = RecordRef {
-        location: crate::spec::Location::from("/in/a"),
+        location: crate::model::Location::from("/in/a"),
         offset: 7,
         excerpt: vec![0xff; 1 << 20],
     };

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::{Cause, TaskId, TaskKind};
 use crate::scheduler::{BackupRefusal, Effect, Rejection, Scheduler, Straggler, TaskProgress};
-use crate::spec::{Cause, TaskId, TaskKind};
 
 /// Proposed by [`watch`](crate::scheduler::watch()) for a task whose only attempt is slow, while slots are free. A
 /// backup starts on another worker, and the first of the two to complete wins. A map's backup may take the slot of a

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::{JobId, JobState};
 use crate::scheduler::{Effect, End, Rejection, Scheduler};
-use crate::spec::{JobId, JobState};
 
 /// Sent by the leader when a user kills a job. Everything that runs for the job is stopped.
 ///

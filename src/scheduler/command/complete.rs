@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::{About, AttemptId, Cause, Counters, Failure, TaskKind, Volume};
 use crate::scheduler::{Blame, Effect, End, Rejection, Scheduler};
-use crate::spec::{About, AttemptId, Cause, Counters, Failure, TaskKind, Volume};
 
 /// Sent by the worker of an attempt when its output is sealed (or, for a commit, published).
 ///

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::WorkerId;
 use crate::scheduler::{Effect, Rejection, Scheduler};
-use crate::spec::WorkerId;
 
 /// Sent by the leader when an operator, or the worker itself, asks for it to leave.
 ///

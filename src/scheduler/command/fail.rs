@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::{AttemptId, Failure};
 use crate::scheduler::{Effect, Rejection, Scheduler};
-use crate::spec::{AttemptId, Failure};
 
 /// Sent by the worker of an attempt that has ended without output.
 ///

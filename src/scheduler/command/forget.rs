@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::JobId;
 use crate::scheduler::{Effect, Rejection, Scheduler};
-use crate::spec::JobId;
 
 /// Proposed by [`watch`](crate::scheduler::watch()) for the oldest of too many finished jobs, or sent when a user
 /// deletes one.

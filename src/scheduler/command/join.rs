@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::{AttemptId, JobId, TaskKind};
 use crate::scheduler::{Effect, Rejection, Scheduler};
-use crate::spec::{AttemptId, JobId, TaskKind};
 
 /// Sent by the worker of a map attempt that folds equal keys, before it has finished its maps: up to `wanted` maps
 /// without a winner or a failed attempt join it and share its output.

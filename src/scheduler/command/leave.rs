@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::lose_worker::{self, Departure};
+use crate::model::WorkerId;
 use crate::scheduler::{Effect, Rejection, Scheduler};
-use crate::spec::WorkerId;
 
 /// Sent by the leader when a worker leaves: its process was asked to end, and has ended its attempts.
 ///

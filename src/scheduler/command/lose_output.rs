@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::{AttemptId, Cause, Failure, TaskId, TaskKind, WorkerId};
 use crate::scheduler::budget::Ledger;
-use crate::scheduler::{Blame, Effect, End, LOST_OUTPUTS_MAX, Rejection, Scheduler, Trouble};
-use crate::spec::{AttemptId, Cause, Failure, TaskId, TaskKind, WorkerId};
+use crate::scheduler::{Blame, Effect, End, LOST_OUTPUTS_MAX, Rejection, Scheduler, WorkerFault};
 
 /// Proposed by the master when a reduce's worker has reported that it could not read a map output, or the worker that
 /// holds the output has found it missing. Network errors are reported only after many retries.
@@ -52,7 +52,7 @@ impl LoseOutput {
 
         scheduler.slots.drop_output(worker, attempt.task);
         scheduler.slots.doubt(worker, reader.filter(|&reader| reader != worker));
-        scheduler.slots.note_trouble(worker, Trouble::Disk, id);
+        scheduler.slots.note_fault(worker, WorkerFault::Disk, id);
         let job = scheduler.job_mut(id)?;
         job.lose_output(attempt.task.index);
         if job.spend(attempt.task, Ledger::Output) {

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::{AttemptState, Cause, Failure, WorkerId};
 use crate::scheduler::{Blame, Effect, End, Rejection, Scheduler};
-use crate::spec::{AttemptState, Cause, Failure, WorkerId};
 
 /// Sent by the leader when a worker was silent for too long or is known to have died.
 ///

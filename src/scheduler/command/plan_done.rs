@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::{AttemptId, Counters, TaskKind, Volume};
 use crate::scheduler::{Effect, Field, Rejection, Scheduler};
-use crate::spec::{AttemptId, Counters, TaskKind, Volume};
 
 /// Most maps of a job; the paper's large jobs have 200,000.
 pub const SPLITS_MAX: u32 = 10_000_000;

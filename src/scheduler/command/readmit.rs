@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::WorkerId;
 use crate::scheduler::{Effect, Rejection, Scheduler};
-use crate::spec::WorkerId;
 
 /// Proposed by [`watch`](crate::scheduler::watch()) when a worker's exclusion has lasted long enough. The worker gets
 /// attempts again, and its failures are cleared.

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::lose_worker::{self, Departure};
 use super::{HeldOutput, restore_outputs};
+use crate::model::WorkerId;
+use crate::model::limits::SLOTS;
 use crate::scheduler::slots::Worker;
 use crate::scheduler::{Effect, Field, Rejection, Scheduler};
-use crate::spec::WorkerId;
-use crate::spec::limits::SLOTS;
 
 /// Sent by the leader for a worker that polls and is not registered with this incarnation: it is new, has returned
 /// after being lost, or its process was restarted.

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::{AttemptId, Cause, TaskKind, WorkerId};
 use crate::scheduler::{Effect, Rejection, Scheduler};
-use crate::spec::{AttemptId, Cause, TaskKind, WorkerId};
 
 /// A map output that a worker has found intact: header, checksums and digest agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

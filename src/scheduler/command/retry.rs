@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::TaskId;
 use crate::scheduler::{Effect, Rejection, Scheduler, Wait};
-use crate::spec::TaskId;
 
 /// Proposed by [`watch`](crate::scheduler::watch()) when a failed task has paused long enough, and again when it has
 /// then waited long enough for a worker on which it has not failed.

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::job::REDUCERS;
+use crate::model::limits::{MAX_ATTEMPTS, PRIORITY, SUBMISSION_ID_BYTES, TASK_TIMEOUT_MS};
+use crate::model::{JobId, JobOptions, Nonce};
 use crate::scheduler::{Effect, Field, Rejection, Scheduler};
-use crate::spec::job::REDUCERS;
-use crate::spec::limits::{MAX_ATTEMPTS, PRIORITY, SUBMISSION_ID_BYTES, TASK_TIMEOUT_MS};
-use crate::spec::{JobId, JobOptions, Nonce};
 
 /// Sent by the leader when a client submits. The plan task starts as soon as a slot is free.
 ///

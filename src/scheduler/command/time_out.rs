@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::{AttemptId, Cause, Failure};
 use crate::scheduler::{Effect, Rejection, Scheduler};
-use crate::spec::{AttemptId, Cause, Failure};
 
 /// Proposed by [`watch`](crate::scheduler::watch()) for a running attempt that has shown no progress for its job's
 /// `task_timeout_ms`: it is stopped and counts as failed.

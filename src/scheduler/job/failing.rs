@@ -2,11 +2,11 @@
 //! whether the job fails.
 
 use super::{Blame, Job};
+use crate::model::{Failure, TaskId, TaskKind, WorkerId};
 use crate::scheduler::Wait;
 use crate::scheduler::budget::Ledger;
-use crate::scheduler::exclusion::Trouble;
+use crate::scheduler::exclusion::WorkerFault;
 use crate::scheduler::failures::Failed;
-use crate::spec::{Failure, TaskId, TaskKind, WorkerId};
 
 /// A detail of the second failure at one record.
 pub const SAME_RECORD: &str = "the same record has failed twice, so the task is not retried";
@@ -75,10 +75,14 @@ impl Job {
         self.failures = failures;
     }
 
-    /// Records a worker on which an attempt had trouble. Returns whether the job had the same trouble on another
+    /// Records a worker on which an attempt had a fault. Returns whether the job had the same fault on another
     /// worker.
-    pub(in crate::scheduler) fn takes_along(&mut self, trouble: Trouble, worker: WorkerId) -> bool {
-        let on = self.troubled_on.entry(trouble).or_default();
+    pub(in crate::scheduler) fn takes_along(
+        &mut self,
+        fault: WorkerFault,
+        worker: WorkerId,
+    ) -> bool {
+        let on = self.faults_on.entry(fault).or_default();
         if on.len() < 2 {
             on.insert(worker);
         }

@@ -2,8 +2,8 @@
 //! all of them.
 
 use super::Job;
+use crate::model::{AttemptId, TaskId};
 use crate::scheduler::{Attempt, Task};
-use crate::spec::{AttemptId, TaskId};
 
 impl Job {
     /// The index of the task whose output includes this task's output, if this task has joined another.

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{HotKey, TaskId, TaskKind, Volume};
+use crate::model::{HotKey, TaskId, TaskKind, Volume};
 
 /// Most partitions and keys that are listed.
 const NAMED_MAX: usize = 10;
@@ -72,7 +72,7 @@ impl Sizes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{JobId, Usage};
+    use crate::model::{JobId, Usage};
 
     #[test]
     fn the_largest_partitions_and_the_hottest_keys_are_the_same_in_any_order() {

@@ -9,7 +9,7 @@ mod observed;
 mod stragglers;
 
 use super::{Command, Forget, Job, Readmit, Retry, Scheduler, TimeOut};
-use crate::spec::TaskKind;
+use crate::model::TaskKind;
 
 pub use observed::{Observed, Sign};
 
@@ -36,7 +36,7 @@ pub fn watch(state: &Scheduler, observed: &Observed, now_ms: u64) -> Vec<Command
 fn timeouts(state: &Scheduler, observed: &Observed, now_ms: u64) -> impl Iterator<Item = TimeOut> {
     state.running().filter_map(move |(attempt, _)| {
         let timeout_ms = state.job(attempt.task.job)?.options().task_timeout_ms?;
-        let silent_ms = now_ms.saturating_sub(observed.seen(attempt)?.advanced_ms);
+        let silent_ms = now_ms.saturating_sub(observed.progress_of(attempt)?.advanced_ms);
         (silent_ms >= timeout_ms).then_some(TimeOut { attempt, silent_ms })
     })
 }
@@ -59,7 +59,7 @@ fn readmissions(
     state.slots.barred().filter_map(move |(worker, found)| {
         let exclusion = found.exclusion?;
         let since_ms = observed.excluded_since(worker, exclusion)?;
-        let is_over = now_ms.saturating_sub(since_ms) >= exclusion.trouble.period_ms();
+        let is_over = now_ms.saturating_sub(since_ms) >= exclusion.fault.period_ms();
         is_over.then_some(Readmit { worker, number: exclusion.number })
     })
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
 use crate::scheduler::{Exclusion, Job, Scheduler, Wait};
-use crate::spec::{AttemptId, JobId, TaskId, TaskKind, WorkerId};
 
 /// A worker's report about a running attempt.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct Sign {
 
 /// A running attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct AttemptProgress {
     pub(super) since_ms: u64,
     /// When its work last increased.
     pub(super) advanced_ms: u64,
@@ -34,7 +34,7 @@ pub(super) struct Finished {
 /// The leader's observations, with times of a monotonic clock in milliseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Observed {
-    attempts: BTreeMap<AttemptId, Seen>,
+    attempts: BTreeMap<AttemptId, AttemptProgress>,
     excluded: BTreeMap<(WorkerId, Exclusion), u64>,
     finished: BTreeMap<(JobId, TaskKind), Finished>,
     /// Since when failed tasks have waited.
@@ -49,11 +49,11 @@ impl Observed {
 
     /// Records a worker's report about an attempt; unknown attempts are ignored.
     pub fn note(&mut self, attempt: AttemptId, sign: Sign, now_ms: u64) {
-        if let Some(seen) = self.attempts.get_mut(&attempt) {
-            if sign.work > seen.sign.work || sign.permille > seen.sign.permille {
-                seen.advanced_ms = now_ms;
+        if let Some(progress) = self.attempts.get_mut(&attempt) {
+            if sign.work > progress.sign.work || sign.permille > progress.sign.permille {
+                progress.advanced_ms = now_ms;
             }
-            seen.sign = sign;
+            progress.sign = sign;
         }
     }
 
@@ -61,14 +61,14 @@ impl Observed {
     /// before each [`watch`](super::watch()).
     pub fn follow(&mut self, state: &Scheduler, now_ms: u64) {
         let finished = &mut self.finished;
-        self.attempts.retain(|&attempt, seen| {
+        self.attempts.retain(|&attempt, progress| {
             let runs = state.slots.worker_of(attempt).is_some();
             if !runs && has_won(state, attempt) {
                 let finished = finished.entry((attempt.task.job, attempt.task.kind)).or_default();
                 let joined =
                     state.job(attempt.task.job).map_or(0, |job| job.joined(attempt.task).len());
                 finished.count += 1 + joined as u64;
-                finished.total_ms += now_ms.saturating_sub(seen.since_ms);
+                finished.total_ms += now_ms.saturating_sub(progress.since_ms);
             }
             runs
         });
@@ -76,7 +76,7 @@ impl Observed {
         finished.retain(|&(job, _), _| is_live(job));
         for (attempt, _) in state.running() {
             let sign = Sign::default();
-            let new = Seen { since_ms: now_ms, advanced_ms: now_ms, sign };
+            let new = AttemptProgress { since_ms: now_ms, advanced_ms: now_ms, sign };
             self.attempts.entry(attempt).or_insert(new);
         }
 
@@ -97,14 +97,14 @@ impl Observed {
         self.waits.get(&(task, wait)).copied()
     }
 
-    pub(super) fn seen(&self, attempt: AttemptId) -> Option<&Seen> {
+    pub(super) fn progress_of(&self, attempt: AttemptId) -> Option<&AttemptProgress> {
         self.attempts.get(&attempt)
     }
 
     /// How much longer a worker stays excluded, in milliseconds, as far as this leader knows.
     pub fn excluded_for_ms(&self, worker: WorkerId, exclusion: Exclusion, now_ms: u64) -> u64 {
         let since_ms = self.excluded_since(worker, exclusion).unwrap_or(now_ms);
-        since_ms.saturating_add(exclusion.trouble.period_ms()).saturating_sub(now_ms)
+        since_ms.saturating_add(exclusion.fault.period_ms()).saturating_sub(now_ms)
     }
 
     pub(super) fn excluded_since(&self, worker: WorkerId, exclusion: Exclusion) -> Option<u64> {

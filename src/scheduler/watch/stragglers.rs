@@ -26,8 +26,8 @@
 use std::cmp::Reverse;
 
 use super::Observed;
+use crate::model::{AttemptId, JobId, TaskKind};
 use crate::scheduler::{BackUp, Job, Scheduler, Straggler, TaskProgress};
-use crate::spec::{AttemptId, JobId, TaskKind};
 
 /// An attempt that has run for less than this is never considered slow, because starting another one takes as long.
 const ELAPSED_MS_MIN: u64 = 1_000;
@@ -104,11 +104,11 @@ fn straggler(
     usual_ms: u64,
     now_ms: u64,
 ) -> Option<Straggler> {
-    let seen = observed.seen(attempt)?;
-    let running_ms = now_ms.saturating_sub(seen.since_ms);
-    let permille = seen.sign.permille.min(1_000);
+    let progress = observed.progress_of(attempt)?;
+    let running_ms = now_ms.saturating_sub(progress.since_ms);
+    let permille = progress.sign.permille.min(1_000);
     let needed_ms = usual_ms.saturating_mul(REMAINING_PERCENT_MIN) / 100;
-    let still_ms = now_ms.saturating_sub(seen.advanced_ms);
+    let still_ms = now_ms.saturating_sub(progress.advanced_ms);
     let remaining_ms = match u64::from(permille) {
         0 => running_ms,
         done => still_ms.max(running_ms.saturating_mul(1_000 - done) / done),

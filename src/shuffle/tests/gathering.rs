@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use super::*;
+use crate::model::SegmentPlace;
 use crate::shuffle::{Gatherer, LoserTree, MergeLimits, NoFold, ReadProgress, Segment, SpillFile};
-use crate::spec::SegmentPlace;
 
 /// Writes this many segments, each with a key of its own and a key that all have. Every third is empty. Some are
 /// gathered in one file.
@@ -51,9 +51,9 @@ fn gather<F: Fold>(
     let gatherer =
         Gatherer { header, partition: 1, limits, fold, stop: &stop, progress: &progress };
     let mut merges = 0;
-    let mut seen = Seen::default();
+    let mut check = ProgressCheck::default();
     let segments = gatherer.open(places, || {
-        seen.look(&progress);
+        check.check(&progress);
         merges += 1;
         folder.join(format!("merged-{merges}"))
     })?;
@@ -73,7 +73,7 @@ fn three_hundred_segments_give_the_same_however_few_are_open() {
         let left = std::fs::read_dir(run.path()).unwrap().count();
         assert!(left <= fan_in, "{left} merged files are left of {merges}");
         let records = all(LoserTree::new(segments)).unwrap();
-        Seen::default().end(&progress);
+        ProgressCheck::default().end(&progress);
         assert_eq!(records.len(), 400);
         // Equal keys in the order of the maps.
         assert!(records[..200].is_sorted_by_key(|(_, value)| u64::from_le_bytes(
@@ -89,7 +89,7 @@ fn merged_segments_are_combined() {
     let places = places(folder.path(), 30);
     let (segments, _, progress) = gather(folder.path(), places, 2, &Sum).unwrap();
     let records = all(LoserTree::new(segments)).unwrap();
-    Seen::default().end(&progress);
+    ProgressCheck::default().end(&progress);
     let of_all: u64 = records
         .iter()
         .filter(|(key, _)| key == b"all")

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::{Records, Seen, Sum, all, any_key, header, spill};
+use super::{ProgressCheck, Records, Sum, all, any_key, header, spill};
 use crate::record::block::Codec;
 use crate::shuffle::merge::{BUFFER_BYTES_LEAST, FAN_IN_MAX};
 use crate::shuffle::{
@@ -29,10 +29,10 @@ fn merge<F: Fold>(files: &[Vec<Records>], limits: MergeLimits, fold: &F) -> (Vec
     let (stop, progress) = (AtomicBool::new(false), ReadProgress::default());
     let header = header(Codec::Lz4, PARTITIONS as u32);
     let merger = Merger { header, limits, fold, stop: &stop, progress: &progress };
-    let mut seen = Seen::default();
+    let mut check = ProgressCheck::default();
     let mut paths = (0..).map(|i| folder.path().join(format!("merged {i}")));
     let next_path = || {
-        seen.look(&progress);
+        check.check(&progress);
         paths.next().unwrap()
     };
     let merged = merger.merge_to_fan_in(spilled.collect(), next_path).unwrap();
@@ -51,7 +51,7 @@ fn merge<F: Fold>(files: &[Vec<Records>], limits: MergeLimits, fold: &F) -> (Vec
         all(Folded::new(segments, fold)).unwrap()
     };
     let partitions = (0..PARTITIONS).map(partition).collect();
-    seen.end(&progress);
+    check.end(&progress);
     (partitions, merged)
 }
 

@@ -72,11 +72,11 @@ impl Fold for Sum {
 
 /// The share of all reading that was done at the last check.
 #[derive(Default)]
-pub(super) struct Seen(f64);
+pub(super) struct ProgressCheck(f64);
 
-impl Seen {
+impl ProgressCheck {
     /// Checks that the share has not fallen, and is at most one.
-    pub(super) fn look(&mut self, progress: &ReadProgress) {
+    pub(super) fn check(&mut self, progress: &ReadProgress) {
         let bytes = progress.bytes.load(Ordering::Relaxed);
         let total = progress.total.load(Ordering::Relaxed);
         assert!(bytes <= total, "{bytes} of {total}");
@@ -87,7 +87,7 @@ impl Seen {
 
     /// Checks that everything was read.
     pub(super) fn end(&mut self, progress: &ReadProgress) {
-        self.look(progress);
+        self.check(progress);
         assert!(self.0 == 1.0 || progress.total.load(Ordering::Relaxed) == 0, "{}", self.0);
     }
 }

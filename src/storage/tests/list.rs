@@ -169,10 +169,10 @@ fn a_file_that_hides_its_size_is_refused() {
 
 /// Returns the number of repeated paths, and the notes as `repeated path is first path`.
 fn repeats(root: &Path, listing: &Listing) -> (u64, Vec<String>) {
-    let shown = |location: &crate::spec::Location| {
+    let shown = |location: &crate::model::Location| {
         location.to_string().replace(&format!("{}/", root.display()), "")
     };
-    let repeat = |repeat: &crate::spec::Repeat| {
+    let repeat = |repeat: &crate::model::Repeat| {
         format!("{} is {}", shown(&repeat.path), shown(&repeat.first))
     };
     (listing.notes.repeated, listing.notes.repeats.iter().map(repeat).collect())

@@ -14,7 +14,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::spec::{Counters, Manifest, Nonce, Part};
+use crate::model::{Counters, Manifest, Nonce, Part};
 
 /// Creates empty files below `root`, and the folders that they need.
 fn touch(root: &Path, names: &[&str]) {

@@ -5,10 +5,10 @@ use super::super::pairs::{Keyed, Member};
 use super::super::subject::{Subject, Unchecked, groups_of, longest};
 use super::super::workbench::{Step, failed};
 use super::super::{Breach, Law, show};
-use super::reduce::shown;
+use super::reduce::display_group;
 use crate::job::{Combine, Error, Job, KeepApart};
+use crate::model::{TaskKind, escape};
 use crate::record::value;
-use crate::spec::{TaskKind, escape};
 
 /// Number of values that suffices to test every law about combiners.
 const VALUES_WANTED: usize = 3;
@@ -133,7 +133,7 @@ impl<J: Job, C: Combine<J>> Trial<'_, '_, J, C> {
             self.fold_all(&each.concat())
         })?;
         let Some((plain, again)) = self.difference(&plain, &again)? else { return Ok(()) };
-        let (key, values) = shown::<J>(self.keyed);
+        let (key, values) = display_group::<J>(self.keyed);
         Err(Breach::CombinerForgets { key, values, plain, again })
     }
 
@@ -159,7 +159,7 @@ impl<J: Job, C: Combine<J>> Trial<'_, '_, J, C> {
                 Ok::<_, Breach>(items.into_iter().map(|item| item.value).collect())
             })?;
             let Some((plain, grouped)) = self.difference(&plain, &grouped)? else { continue };
-            let (key, values) = shown::<J>(self.keyed);
+            let (key, values) = display_group::<J>(self.keyed);
             let grouping = escape(groupings.join(", ").as_bytes(), GROUPING_CHARS);
             return Err(Breach::CombinerGroups { key, values, grouping, plain, grouped });
         }
@@ -175,8 +175,8 @@ impl<J: Job, C: Combine<J>> Trial<'_, '_, J, C> {
             }
             let shuffled = order.changed(|values| self.fold_all(values))?;
             let Some((plain, shuffled)) = self.difference(&plain, &shuffled)? else { continue };
-            let (key, values) = shown::<J>(self.keyed);
-            let (_, order) = shown::<J>(&order);
+            let (key, values) = display_group::<J>(self.keyed);
+            let (_, order) = display_group::<J>(&order);
             return Err(Breach::CombinerOrders { key, values, order, plain, shuffled });
         }
         Ok(())
@@ -193,8 +193,8 @@ impl<J: Job, C: Combine<J>> Trial<'_, '_, J, C> {
                 Ok::<_, Breach>(items.into_iter().map(|item| item.value).collect())
             })?;
             let Some((plain, written)) = self.difference(self.keyed, &combined)? else { continue };
-            let (key, values) = shown::<J>(self.keyed);
-            let (_, folded) = shown::<J>(&combined);
+            let (key, values) = display_group::<J>(self.keyed);
+            let (_, folded) = display_group::<J>(&combined);
             return Err(Breach::CombinerShows { key, values, folded, plain, combined: written });
         }
         Ok(())

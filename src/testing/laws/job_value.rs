@@ -5,7 +5,7 @@ use super::super::workbench::{Step, set_up};
 use super::super::{Breach, show};
 use super::map::difference;
 use crate::job::{Job, says_the_same};
-use crate::spec::TaskKind;
+use crate::model::TaskKind;
 
 /// Checks that `original` and its copy map and reduce in the same way.
 pub(crate) fn survives<J: Job>(

@@ -6,7 +6,7 @@ use super::super::workbench::{Place, Results, Step};
 use super::super::{Breach, Law, show};
 use super::combine;
 use crate::job::Job;
-use crate::spec::TaskKind;
+use crate::model::TaskKind;
 
 /// Checks that the same task, run again, gives the same output.
 pub(crate) fn is_deterministic<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecked, Breach> {

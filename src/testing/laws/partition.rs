@@ -6,8 +6,8 @@ use super::super::subject::{Subject, Unchecked};
 use super::super::workbench::failed;
 use super::super::{Breach, Law, show};
 use crate::job::{By, Job, Partition};
+use crate::model::TaskKind;
 use crate::record::Key;
-use crate::spec::TaskKind;
 
 /// Checks that each key always goes to the same existing partition, and that groups stay together.
 ///

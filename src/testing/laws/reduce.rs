@@ -5,9 +5,9 @@ use super::super::subject::{Difference, Subject, Unchecked, groups_of};
 use super::super::workbench::Results;
 use super::super::{Breach, Law, show};
 use crate::job::{By, Job, Partition};
+use crate::model::TaskKind;
 use crate::record::hash;
 use crate::shuffle::Partitioner;
-use crate::spec::TaskKind;
 use crate::task::{Cut, JobPartitioner};
 
 /// Checks that reducing the same values again writes the same output.
@@ -18,7 +18,7 @@ pub(crate) fn is_deterministic<J: Job>(subject: &mut Subject<'_, J>) -> Result<U
         let second = subject.bench.reduce(&job, keyed)?;
         if first != second {
             let (first, second) = show::results(&first, &second);
-            let (key, values) = shown::<J>(keyed);
+            let (key, values) = display_group::<J>(keyed);
             return Err(Breach::ReduceDiffers { key, values, first, second });
         }
     }
@@ -47,8 +47,8 @@ pub(crate) fn order_does_not_show<J: Job>(
             let shuffled = subject.bench.reduce(&job, &other)?;
             if !subject.same(&plain, &shuffled) {
                 let (plain, shuffled) = show::results(&plain, &shuffled);
-                let (key, values) = shown::<J>(keyed);
-                let (_, order) = shown::<J>(&other);
+                let (key, values) = display_group::<J>(keyed);
+                let (_, order) = display_group::<J>(&other);
                 return Err(Breach::ValueOrderShows { key, values, order, plain, shuffled });
             }
         }
@@ -115,6 +115,6 @@ fn part_with<J: Job, P: Partition<J>>(
 }
 
 /// Formats a key and its values for people.
-pub(super) fn shown<J: Job>(keyed: &Keyed) -> (String, String) {
+pub(super) fn display_group<J: Job>(keyed: &Keyed) -> (String, String) {
     (show::key::<J>(&keyed.group), show::values::<J>(keyed.values().into_iter()))
 }

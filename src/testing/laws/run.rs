@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::atomic::AtomicBool;
 
-use super::super::beside::{Beside, Difference};
+use super::super::side_results::{Difference, SideResults};
 use super::super::subject::{Subject, Unchecked, groups_of};
 use super::super::{Breach, show};
 use super::reduce::parted;
@@ -13,11 +13,11 @@ use crate::clock::Manual;
 use crate::embedded::{self, Options, Outcome, Prepared, Progress};
 use crate::format::plan;
 use crate::job::{By, Job, Partition};
-use crate::spec::{InputSpec, JobSpec, TaskKind, split_hint};
+use crate::model::{InputSpec, JobSpec, TaskKind, split_hint};
 use crate::storage::draw_nonce;
 
 /// Input bytes of a map task: the minimum that a spec allows.
-const SPLIT_BYTES: u64 = *crate::spec::job::SPLIT_BYTES.start();
+const SPLIT_BYTES: u64 = *crate::model::job::SPLIT_BYTES.start();
 /// Bytes that a run may use: enough for two threads.
 const MEMORY_BYTES: u64 = 64 << 20;
 
@@ -93,7 +93,7 @@ struct Found {
     parts: Vec<Vec<u8>>,
     /// The parts of side outputs that maps have written.
     sides: Parts,
-    counters: Beside,
+    counters: SideResults,
 }
 
 fn sides_differ(first: &Parts, second: &Parts) -> Option<Difference> {
@@ -148,7 +148,7 @@ fn run<J: Job>(subject: &Subject<'_, J>, threads: usize, reducers: u32) -> Resul
 }
 
 fn found(prepared: &Prepared, outcome: &Outcome, varying: &[&str]) -> std::io::Result<Found> {
-    let mut counters = Beside::default();
+    let mut counters = SideResults::default();
     counters.add(&outcome.counters, &[]);
     let mut found = Found { parts: Vec::new(), sides: Parts::new(), counters };
     for name in outcome.parts.iter().map(|part| &part.sealed.name) {

@@ -1,14 +1,14 @@
 //! Counters and side outputs must be functions of the input, like the result.
 
-use super::super::beside::Beside;
 use super::super::inputs::{self, Layout};
+use super::super::side_results::SideResults;
 use super::super::subject::{Subject, Unchecked, groups_of};
 use super::super::{Breach, Law};
 use super::combine;
 use super::map::drawn;
 use super::reduce::parted;
 use crate::job::Job;
-use crate::spec::TaskKind;
+use crate::model::TaskKind;
 
 /// Checks that totals do not depend on cuts, on the number of reducers, or on combining.
 pub(crate) fn do_not_show<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchecked, Breach> {
@@ -36,8 +36,8 @@ pub(crate) fn do_not_show<J: Job>(subject: &mut Subject<'_, J>) -> Result<Unchec
 
 fn differs<J: Job>(
     subject: &Subject<'_, J>,
-    plain: &Beside,
-    other: &Beside,
+    plain: &SideResults,
+    other: &SideResults,
     how: impl FnOnce() -> String,
 ) -> Result<(), Breach> {
     let same = |left: &[u8], right: &[u8]| subject.same(left, right);
@@ -53,8 +53,8 @@ pub(super) fn totals<J: Job>(
     layout: &Layout,
     reducers: u32,
     combine: bool,
-) -> Result<Beside, Breach> {
-    subject.bench.beside(|bench| {
+) -> Result<SideResults, Breach> {
+    subject.bench.side_results(|bench| {
         let mut steps = Vec::new();
         for (index, task) in (0..).zip(layout) {
             let job = bench.task(TaskKind::Map, index, reducers)?;

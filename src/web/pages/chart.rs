@@ -7,7 +7,7 @@ use std::fmt::{Display, Write};
 
 use super::axis;
 use super::words::span;
-use crate::spec::{TaskId, WorkerId};
+use crate::model::{TaskId, WorkerId};
 use crate::web::summary::{Bar, CLASSES, COLUMNS, Summary};
 
 /// Width of the picture, in units of its own. It is stretched to the available width.
@@ -177,7 +177,7 @@ fn framed(summary: &Summary, drawn: &str, height: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{AttemptState, JobId, TaskKind};
+    use crate::model::{AttemptState, JobId, TaskKind};
     use crate::web::summary::large;
 
     fn bar(number: u32, begin_ms: u64, end_ms: u64) -> Bar {

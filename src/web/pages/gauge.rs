@@ -44,7 +44,7 @@ impl Gauge {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{Room, WorkerFacts, WorkerId, WorkerState};
+    use crate::model::{Room, WorkerFacts, WorkerId, WorkerState};
 
     #[test]
     fn worker_has_bars_for_known_values_only() {

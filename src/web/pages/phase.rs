@@ -2,8 +2,8 @@
 
 use super::histogram::histogram;
 use super::words::{bytes, count, percent, span};
+use crate::model::{JobState, TaskId, WorkerId};
 use crate::rpc::jobs::{JobStatus, Tally};
-use crate::spec::{JobState, TaskId, WorkerId};
 use crate::web::summary::{Kind, Summary};
 
 /// Least progress and time for an estimate of the time left.

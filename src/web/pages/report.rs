@@ -15,11 +15,11 @@ use super::words::{count, sentence, span};
 use super::{HTML, chart};
 use crate::clock::{rfc3339, rfc3339_ms};
 use crate::frame;
+use crate::model::{JobId, TEXT_CHARS_MAX, WorkerId, escape, escape_hint, escape_what};
 use crate::rpc::jobs::{JobStatus, Jobs, WorkerLine};
 use crate::rpc::refusal::Refusal;
 use crate::rpc::why::Why;
 use crate::scheduler::{Failed, Sizes};
-use crate::spec::{JobId, TEXT_CHARS_MAX, WorkerId, escape, escape_hint, escape_what};
 use crate::web::Web;
 use crate::web::answer::{Answer, text};
 use crate::web::query::id;
@@ -34,43 +34,43 @@ const COUNTERS_BYTES_MAX: usize = 32 << 10;
 const ESCAPED_BYTES_MAX: usize = 5;
 
 /// A failed attempt.
-struct Trouble {
+struct FailureRow {
     attempt: String,
     worker: WorkerId,
     at: String,
     cause: String,
     /// Its message, record and details, line by line.
-    said: String,
+    text: String,
     /// Its last output.
     log: String,
 }
 
-impl Trouble {
+impl FailureRow {
     fn of(failed: &Failed) -> Self {
         let shown = |line: &str| escape(line.as_bytes(), 2 * TEXT_CHARS_MAX);
         let Failed { attempt, worker, at_ms, failure, .. } = failed;
-        let mut said: Vec<String> = failure.at.iter().map(|at| shown(at)).collect();
-        said.push(shown(&escape_what(&failure.message)));
-        said.extend(escape_hint(&failure.message).map(|hint| format!("hint: {hint}")));
-        said.extend(failure.record.as_ref().map(|record| {
+        let mut text: Vec<String> = failure.at.iter().map(|at| shown(at)).collect();
+        text.push(shown(&escape_what(&failure.message)));
+        text.extend(escape_hint(&failure.message).map(|hint| format!("hint: {hint}")));
+        text.extend(failure.record.as_ref().map(|record| {
             let excerpt = escape(&record.excerpt, TEXT_CHARS_MAX);
             format!("record at byte {} of {}: {excerpt}", record.offset, record.location)
         }));
-        said.extend(failure.details.iter().map(|line| shown(line)));
+        text.extend(failure.details.iter().map(|line| shown(line)));
         let log: Vec<String> = failure.log.iter().map(|line| shown(line)).collect();
         Self {
             attempt: attempt.to_string(),
             worker: *worker,
             at: rfc3339_ms(*at_ms),
             cause: failure.cause.to_string(),
-            said: said.join("\n"),
+            text: text.join("\n"),
             log: log.join("\n"),
         }
     }
 
     /// Bytes that it has as HTML, at most.
     fn bytes(&self) -> usize {
-        200 + html_bytes(&self.said) + html_bytes(&self.log)
+        200 + html_bytes(&self.text) + html_bytes(&self.log)
     }
 }
 
@@ -135,8 +135,8 @@ fn counters(all: &[(String, String, String)]) -> Vec<(String, String, String)> {
 {% endfor %}</tbody></table></div></div></section>{% endif %}{% endfor %}
 {{ skew|safe }}
 <section><h2>Failed attempts</h2>
-{% if troubles.is_empty() %}<p class="soft">None.</p>{% endif %}
-{% for trouble in troubles %}<h3>{{ trouble.attempt }} on {{ trouble.worker }}: {{ trouble.cause }}, {{ trouble.at }}</h3><pre>{{ trouble.said }}</pre>{% if !trouble.log.is_empty() %}<p class="soft">Last output:</p><pre class="log">{{ trouble.log }}</pre>{% endif %}
+{% if failures_shown.is_empty() %}<p class="soft">None.</p>{% endif %}
+{% for row in failures_shown %}<h3>{{ row.attempt }} on {{ row.worker }}: {{ row.cause }}, {{ row.at }}</h3><pre>{{ row.text }}</pre>{% if !row.log.is_empty() %}<p class="soft">Last output:</p><pre class="log">{{ row.log }}</pre>{% endif %}
 {% endfor %}{% if left_out > 0 %}<p class="soft">And {{ left_out }} more.</p>{% endif %}</section>
 <section><h2>Counters</h2>
 {% if counters.is_empty() %}<p class="soft">No counters.</p>{% else %}<div class="scroll"><table><thead><tr><th scope="col">Group</th><th scope="col">Name</th><th scope="col" class="num">Count</th></tr></thead><tbody>
@@ -168,7 +168,7 @@ struct Report<'p> {
     phases: Vec<Phase>,
     timeline: String,
     skew: String,
-    troubles: Vec<Trouble>,
+    failures_shown: Vec<FailureRow>,
     left_out: u64,
     counters: Vec<(String, String, String)>,
     settings: Vec<(String, String)>,
@@ -239,15 +239,15 @@ fn render(facts: &Facts, summary: &Summary, version: &'static str) -> Result<Str
         0 => String::new(),
         _ => chart::timeline(summary, Links::No),
     };
-    let (mut troubles, mut bytes) = (Vec::new(), 0);
-    for trouble in failures.iter().map(Trouble::of) {
-        bytes += trouble.bytes();
+    let (mut failures_shown, mut bytes) = (Vec::new(), 0);
+    for row in failures.iter().map(FailureRow::of) {
+        bytes += row.bytes();
         if bytes > FAILURES_BYTES_MAX {
             break;
         }
-        troubles.push(trouble);
+        failures_shown.push(row);
     }
-    let left_out = forgotten + (failures.len() - troubles.len()) as u64;
+    let left_out = forgotten + (failures.len() - failures_shown.len()) as u64;
     let workers = &facts.workers;
     let shown = WORKERS_MAX.min(workers.len());
     let written =
@@ -265,7 +265,7 @@ fn render(facts: &Facts, summary: &Summary, version: &'static str) -> Result<Str
         phases,
         timeline,
         skew,
-        troubles,
+        failures_shown,
         left_out,
         counters: counters(&facts.counters),
         settings: facts.settings.clone(),
@@ -280,10 +280,10 @@ fn render(facts: &Facts, summary: &Summary, version: &'static str) -> Result<Str
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Cause, Failure, HotKey, JobState, TaskKind, WorkerFacts, WorkerState};
     use crate::rpc::jobs::Tally;
     use crate::rpc::why::Kind;
     use crate::scheduler::Partition;
-    use crate::spec::{Cause, Failure, HotKey, JobState, TaskKind, WorkerFacts, WorkerState};
     use crate::web::summary::large;
 
     const MOST: usize = 300_000;

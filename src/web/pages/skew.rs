@@ -4,8 +4,8 @@ use askama::Template;
 
 use super::chart::Links;
 use super::words::{bytes, count, plural};
+use crate::model::{HotKey, JobId};
 use crate::scheduler::Sizes;
-use crate::spec::{HotKey, JobId};
 
 /// A key is hot if at least one in this many records has it; rarer keys do not delay a reduce.
 const HOT_OF: u64 = 1_000;

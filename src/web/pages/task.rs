@@ -9,15 +9,15 @@ use super::chart::Links;
 use super::words::{bytes, clock, count, plain, plural, rate, span};
 use super::{chart, page};
 use crate::clock::parse_rfc3339;
+use crate::model::{
+    AttemptId, AttemptState, Cause, Split, TEXT_CHARS_MAX, TaskId, TaskKind, WorkerId, escape,
+    escape_hint, escape_what,
+};
 use crate::offload::offload;
 use crate::rpc::client::{Options, Peer};
 use crate::rpc::jobs::{AttemptLine, Jobs, TaskLine};
 use crate::rpc::shuffle::Shuffle;
 use crate::scheduler::Failed;
-use crate::spec::{
-    AttemptId, AttemptState, Cause, Split, TEXT_CHARS_MAX, TaskId, TaskKind, WorkerId, escape,
-    escape_hint, escape_what,
-};
 use crate::task::PlanFile;
 use crate::web::Web;
 use crate::web::answer::Answer;
@@ -38,7 +38,7 @@ const RANGES_MAX: usize = 50;
 <h1>{{ task.id }} <span class="state {{ task.state }}">{{ self::plain(&task.state) }}</span></h1>
 {% if let Some(leader) = leader %}<p class="lead">This task ran in the attempts of <a href="/jobs/{{ id.job }}/tasks/m{{ leader }}">{{ id.job }}/m{{ leader }}</a>, which has the log, and the numbers of both.</p>{% endif %}
 {% if !tiles.is_empty() %}<div class="tiles{% if tiles.len() > 4 %} eight{% endif %}">{% for (value, name) in tiles %}<div><b>{{ value }}</b>{{ name }}</div>{% endfor %}</div>{% endif %}
-{% for failure in failures %}<section class="bad"><h2>{{ failure.attempt }} failed on {{ failure.worker }}</h2><pre>{{ failure.told }}</pre>{% if !failure.log.is_empty() %}<h3>Last output</h3><pre class="log" tabindex="0" role="group" aria-label="Log of {{ failure.attempt }}">{{ failure.log }}</pre>{% endif %}</section>
+{% for failure in failures %}<section class="bad"><h2>{{ failure.attempt }} failed on {{ failure.worker }}</h2><pre>{{ failure.text }}</pre>{% if !failure.log.is_empty() %}<h3>Last output</h3><pre class="log" tabindex="0" role="group" aria-label="Log of {{ failure.attempt }}">{{ failure.log }}</pre>{% endif %}</section>
 {% endfor %}{% if let Some(replay) = replay %}<section><h2>Next steps</h2><p>Run the newest failed attempt again in a terminal: <code>{{ replay }}</code></p></section>{% endif %}
 <section><h2>Attempts</h2>
 {% if task.attempts.is_empty() %}<p class="soft">No attempts yet.</p>{% else %}
@@ -61,7 +61,7 @@ struct One<'p> {
     /// What the task has read, written and used: values and their names.
     tiles: Vec<(String, &'static str)>,
     /// Its failed attempts, the newest first.
-    failures: Vec<Told>,
+    failures: Vec<FailureRow>,
     /// The command that runs the newest failed attempt again.
     replay: Option<String>,
     now_ms: u64,
@@ -74,14 +74,14 @@ struct One<'p> {
 }
 
 /// A failed attempt.
-struct Told {
+struct FailureRow {
     attempt: AttemptId,
     worker: WorkerId,
-    told: String,
+    text: String,
     log: String,
 }
 
-impl Told {
+impl FailureRow {
     fn of(failed: &Failed) -> Self {
         let (shown, failure) = (|text: &[u8]| escape(text, TEXT_CHARS_MAX), &failed.failure);
         let at = failure.at.as_ref().map(|at| format!(" at {}", shown(at.as_bytes())));
@@ -96,7 +96,7 @@ impl Told {
         lines.extend(failure.details.iter().map(|detail| shown(detail.as_bytes())));
         let log: Vec<String> = failure.log.iter().map(|line| shown(line.as_bytes())).collect();
         let (attempt, worker) = (failed.attempt, failed.worker);
-        Self { attempt, worker, told: lines.join("\n"), log: log.join("\n") }
+        Self { attempt, worker, text: lines.join("\n"), log: log.join("\n") }
     }
 }
 
@@ -126,7 +126,7 @@ pub(in crate::web) async fn task(
         tiles: tiles(&task, now_ms),
         now_ms,
         replay: failures.last().filter(|_| id.kind != TaskKind::Commit).map(replay),
-        failures: failures.iter().rev().map(Told::of).collect(),
+        failures: failures.iter().rev().map(FailureRow::of).collect(),
         timeline,
         input: split.as_ref().map(input).unwrap_or_default(),
         ranges: split.as_ref().map(ranges).unwrap_or_default(),
@@ -211,7 +211,7 @@ async fn timeline(web: &Web, id: TaskId) -> (String, Option<u32>) {
         return (String::new(), None);
     };
     let (mut bars, mut leader) = (Vec::new(), None);
-    let looked = web.master.look_at_task(id, |task, led_by| {
+    let looked = web.master.visit_task(id, |task, led_by| {
         leader = led_by;
         for attempt in task.attempts() {
             let (worker, state) = (attempt.worker, attempt.state);

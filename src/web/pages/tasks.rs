@@ -10,10 +10,10 @@ use super::page;
 use super::words::{bytes, count, plain, span, time_of_day};
 use crate::clock::parse_rfc3339;
 use crate::master::Master;
+use crate::model::{Cause, JobId, TaskId};
 use crate::rpc::jobs::{Jobs, TaskLine, TasksRequest};
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::{Attempt, Task};
-use crate::spec::{Cause, JobId, TaskId};
 use crate::web::Web;
 use crate::web::answer::{Answer, cut};
 use crate::web::query::{Query, id};
@@ -205,7 +205,7 @@ async fn sorted(
 ) -> Result<Vec<TaskId>, Refusal> {
     let (mut ranked, mut offset) = (Vec::new(), 0);
     loop {
-        let seen = master.look_at_tasks(job, offset, TASKS_AT_ONCE, |seen| {
+        let seen = master.visit_tasks(job, offset, TASKS_AT_ONCE, |seen| {
             ranked.push((Reverse(sort.value(seen.task, now_ms)), ranked.len(), seen.id));
         })?;
         offset += u64::from(seen);

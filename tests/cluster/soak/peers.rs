@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use gristmill::model::{
+    AttemptId, Cause, Failure, JobId, Room, TaskKind, Volume, WorkerFacts, WorkerId,
+};
 use gristmill::rpc::client::{Master, Options};
 use gristmill::rpc::workers::{
     Done, Held, HeldState, Leave, LostOutput, Order, Poll, Register, Work, Workers,
-};
-use gristmill::spec::{
-    AttemptId, Cause, Failure, JobId, Room, TaskKind, Volume, WorkerFacts, WorkerId,
 };
 
 use super::faults::pass;

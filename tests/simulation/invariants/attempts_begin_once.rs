@@ -6,8 +6,8 @@
 
 use std::collections::BTreeSet;
 
+use gristmill::model::{AttemptId, TaskKind};
 use gristmill::scheduler::Effect;
-use gristmill::spec::{AttemptId, TaskKind};
 
 use super::Step;
 

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gristmill::model::{AttemptId, Counters, JobId, TaskId};
 use gristmill::scheduler::{Command, Complete, PlanDone};
-use gristmill::spec::{AttemptId, Counters, JobId, TaskId};
 
 use super::Step;
 

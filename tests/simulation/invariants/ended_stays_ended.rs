@@ -1,6 +1,6 @@
 //! Checks that an ended job keeps its final state, and that none of its attempts runs afterwards.
 
-use gristmill::spec::{JobId, JobState};
+use gristmill::model::{JobId, JobState};
 use std::collections::BTreeMap;
 
 use super::Step;

@@ -3,8 +3,8 @@
 //! There are two exceptions. A plan that only a lost master held, and that was not acknowledged, is made again. If
 //! two masters are unreachable at about the same time, a worker may wait for one after the other and lose its lease.
 
+use gristmill::model::TaskKind;
 use gristmill::scheduler::{Command, Scheduler};
-use gristmill::spec::TaskKind;
 
 use crate::functions::BY_CHANCE;
 

@@ -1,6 +1,6 @@
 //! Checks that no output is visible before its job commits, and that the output of a successful job is complete.
 
-use gristmill::spec::JobState;
+use gristmill::model::JobState;
 use std::path::Path;
 
 pub(crate) fn check(output: &Path, state: Option<JobState>) -> Result<(), String> {

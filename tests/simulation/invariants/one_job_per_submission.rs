@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use gristmill::model::JobId;
 use gristmill::scheduler::{Command, Submit};
-use gristmill::spec::JobId;
 
 use super::Step;
 
@@ -28,7 +28,7 @@ impl Submitted {
     }
 
     /// Records that a client was told that its submission is this job.
-    pub(crate) fn told(&self, request: &str, job: JobId) -> Result<(), String> {
+    pub(crate) fn acknowledge(&self, request: &str, job: JobId) -> Result<(), String> {
         let ours = self.by_request.get(request);
         if ours == Some(&job) {
             return Ok(());

@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gristmill::model::MasterId;
 use gristmill::rpc::masters::{MasterLine, Role};
-use gristmill::spec::MasterId;
 
 /// The masters that have led.
 #[derive(Default)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gristmill::spec::{TaskId, TaskKind};
+use gristmill::model::{TaskId, TaskKind};
 
 use super::Step;
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use gristmill::master::Done;
-use gristmill::spec::MasterId;
+use gristmill::model::MasterId;
 
 /// What the first master that reached each index of the log did there.
 #[derive(Default)]

@@ -3,17 +3,17 @@
 
 use std::collections::BTreeMap;
 
+use gristmill::model::{JobId, JobState};
 use gristmill::rpc::jobs::JobLine;
-use gristmill::spec::{JobId, JobState};
 
 /// Everything that clients were told so far.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Told {
+pub(crate) struct Acknowledged {
     /// The accepted jobs, each with its final state once a client was told of it.
     jobs: BTreeMap<JobId, Option<JobState>>,
 }
 
-impl Told {
+impl Acknowledged {
     pub(crate) fn accept(&mut self, job: JobId) {
         self.jobs.entry(job).or_default();
     }

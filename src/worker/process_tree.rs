@@ -38,14 +38,14 @@ static EXECUTORS: AtomicU64 = AtomicU64::new(0);
 
 /// One executor and all processes that it starts.
 #[derive(Debug)]
-pub(super) struct Kin {
+pub(super) struct ProcessTree {
     name: String,
     group: Option<Group>,
     /// The process that the worker has started: the executor's supervisor, or the executor itself.
     root: Option<Pid>,
 }
 
-impl Kin {
+impl ProcessTree {
     /// Prepares for an executor that has not started. Fails only if its memory must be limited by a group, and no
     /// group can be created.
     pub(super) fn create(limiter: &Limiter, limit_bytes: u64) -> io::Result<Self> {
@@ -57,7 +57,7 @@ impl Kin {
             Err(_) if limit_bytes == 0 => None,
             created => created?,
         };
-        Ok(Kin { name, group, root: None })
+        Ok(ProcessTree { name, group, root: None })
     }
 
     /// Returns the value of the executor's [`VARIABLE`].
@@ -333,15 +333,15 @@ mod tests {
 
     #[test]
     fn without_a_group_children_are_found_by_their_environment() {
-        let kin = Kin::create(&Limiter::Not, 0).unwrap();
-        let other = Kin::create(&Limiter::Not, 0).unwrap();
-        let child = |of: &Kin| {
+        let tree = ProcessTree::create(&Limiter::Not, 0).unwrap();
+        let other = ProcessTree::create(&Limiter::Not, 0).unwrap();
+        let child = |of: &ProcessTree| {
             let mut command = Command::new("setsid");
             command.args(["sleep", "600"]).env(VARIABLE, of.name()).spawn().unwrap()
         };
-        let (mut own, mut others) = (child(&kin), child(&other));
+        let (mut own, mut others) = (child(&tree), child(&other));
         sweep();
-        kin.kill();
+        tree.kill();
         assert_eq!(signal_of(&mut own), Some(9));
         assert_eq!(others.try_wait().unwrap(), None, "its worker lives");
         other.kill();
@@ -350,16 +350,16 @@ mod tests {
 
     #[test]
     fn descendants_of_a_root_are_found_without_their_environment() {
-        let mut kin = Kin::create(&Limiter::Not, 0).unwrap();
+        let mut tree = ProcessTree::create(&Limiter::Not, 0).unwrap();
         let script = "env -i setsid sleep 600 & env -i setsid sh -c 'sleep 600 & echo $! $$; wait'";
         let mut command = Command::new("sh");
         command.args(["-c", script]).stdout(std::process::Stdio::piped());
         let mut root = command.spawn().unwrap();
-        kin.add(Pid::from_child(&root)).unwrap();
+        tree.add(Pid::from_child(&root)).unwrap();
         let mut said = io::BufReader::new(root.stdout.take().unwrap());
         let mut line = String::new();
         io::BufRead::read_line(&mut said, &mut line).unwrap();
-        kin.kill();
+        tree.kill();
         for pid in line.split_whitespace().map(|pid| Pid::from_raw(pid.parse().unwrap()).unwrap()) {
             let is_dead = || parent_of(pid).is_none();
             assert!((0..2_000).any(|_| is_dead() || {

@@ -39,12 +39,12 @@ impl Group {
         tokio::select! {
             biased;
             () = ended => {}
-            () = self.stand_once_gone(believed) => {}
+            () = self.stand_once_ended(believed) => {}
         }
     }
 
-    async fn stand_once_gone(&self, believed: Duration) {
-        let mut heard = self.heard();
+    async fn stand_once_ended(&self, believed: Duration) {
+        let mut heard = self.leader_messages();
         loop {
             match timeout(SUSPECTED_AFTER, heard.changed()).await {
                 Ok(Ok(())) => continue,

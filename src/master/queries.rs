@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::events::{Event, EventId, Happened, What};
-use super::views::no_job;
-use super::{Master, views};
+use super::status_lines::no_job;
+use super::{Master, status_lines};
 use crate::consensus::Leadership;
+use crate::model::{JobId, JobState, TaskId, TaskKind, WorkerState};
 use crate::rpc::jobs::{JobLine, TaskLine};
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::Progress;
-use crate::spec::{JobId, JobState, TaskId, TaskKind, WorkerState};
 
 /// A request for a page of jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl Master {
                 let jobs = state.scheduler.jobs_after(page.after);
                 let is_meant = |state| page.state.is_none_or(|wanted| wanted == state);
                 let jobs = jobs.filter(|job| is_meant(job.state()));
-                jobs.take(page.limit).map(|job| views::line(state, job)).collect()
+                jobs.take(page.limit).map(|job| status_lines::line(state, job)).collect()
             })
         };
         self.shared.led(async { Ok(read()) }).await
@@ -103,7 +103,7 @@ impl Master {
                 if state.scheduler.job(task.job).is_none() {
                     return Err(no_job(task.job));
                 }
-                let found = views::task(state, &shared.desk(), task);
+                let found = status_lines::task(state, &shared.volatile(), task);
                 found.ok_or_else(|| Refusal::NotFound {
                     message: format!(
                         "no task {task}\nhint: list the tasks with `gristmill tasks {}`",
@@ -160,7 +160,7 @@ impl Master {
             workers: BTreeMap::new(),
             slots: 0,
             running: 0,
-            bytes_read: happened.bytes_read.saturating_add(shared.desk().bytes_under_way()),
+            bytes_read: happened.bytes_read.saturating_add(shared.volatile().bytes_under_way()),
             happened,
         };
         shared.proposer.read(|state| {
@@ -178,7 +178,7 @@ impl Master {
             }
             for (id, _) in state.workers() {
                 let view = state.scheduler.worker(id);
-                *figures.workers.entry(views::worker_state(state, id)).or_default() += 1;
+                *figures.workers.entry(status_lines::worker_state(state, id)).or_default() += 1;
                 figures.slots += view.map_or(0, |view| u64::from(view.slots));
                 figures.running += view.map_or(0, |view| u64::from(view.running));
             }

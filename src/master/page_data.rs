@@ -3,17 +3,17 @@
 use std::path::PathBuf;
 
 use super::copies::Found;
-use super::views::no_job;
-use super::{Master, views};
+use super::status_lines::no_job;
+use super::{Master, status_lines};
+use crate::model::{AttemptId, Failure, JobId, JobOptions, TaskId, WorkerId};
 use crate::rpc::artifacts::Digest;
 use crate::rpc::jobs::{JobLine, JobStatus, TaskLine};
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::{Failed, Job, Sizes, Task};
-use crate::spec::{AttemptId, Failure, JobId, JobOptions, TaskId, WorkerId};
 
 /// A task that was started at least once.
 #[derive(Debug, Clone, Copy)]
-pub struct Seen<'s> {
+pub struct StartedTask<'s> {
     /// Its id.
     pub id: TaskId,
     /// The task and its attempts.
@@ -70,12 +70,12 @@ impl Master {
     /// # Errors
     ///
     /// If the job does not exist, or this master does not lead.
-    pub fn look_at_tasks(
+    pub fn visit_tasks(
         &self,
         job: JobId,
         offset: u64,
         count: u32,
-        mut look: impl FnMut(Seen<'_>),
+        mut visit: impl FnMut(StartedTask<'_>),
     ) -> Result<u32, Refusal> {
         self.shared.leads()?;
         self.shared.proposer.read(|state| {
@@ -84,7 +84,7 @@ impl Master {
             for (id, task) in job.tasks_from(offset).take(count as usize) {
                 seen += 1;
                 if let Some(task) = task {
-                    look(Seen { id, task, is_led: job.leader(id).is_some() });
+                    visit(StartedTask { id, task, is_led: job.leader(id).is_some() });
                 }
             }
             Ok(seen)
@@ -96,16 +96,16 @@ impl Master {
     /// # Errors
     ///
     /// If the job does not exist, or this master does not lead.
-    pub fn look_at_task(
+    pub fn visit_task(
         &self,
         id: TaskId,
-        look: impl FnOnce(&Task, Option<u32>),
+        visit: impl FnOnce(&Task, Option<u32>),
     ) -> Result<(), Refusal> {
         self.shared.leads()?;
         self.shared.proposer.read(|state| {
             let job = state.scheduler.job(id.job).ok_or_else(|| no_job(id.job))?;
             if let Some(task) = job.task(id) {
-                look(task, job.leader(id));
+                visit(task, job.leader(id));
             }
             Ok(())
         })
@@ -166,7 +166,7 @@ impl Master {
         self.shared.leads()?;
         Ok(self.shared.proposer.read(|state| {
             let jobs = state.scheduler.jobs_before(before);
-            jobs.take(limit).map(|job| views::line(state, job)).collect()
+            jobs.take(limit).map(|job| status_lines::line(state, job)).collect()
         }))
     }
 
@@ -179,7 +179,7 @@ impl Master {
         self.shared.leads()?;
         Ok(self.shared.proposer.read(|state| {
             let jobs = state.scheduler.jobs_before(None).filter(|job| job.state().is_terminal());
-            jobs.take(limit).map(|job| views::line(state, job)).collect()
+            jobs.take(limit).map(|job| status_lines::line(state, job)).collect()
         }))
     }
 
@@ -191,8 +191,8 @@ impl Master {
     pub fn task_lines(&self, ids: &[TaskId]) -> Result<Vec<TaskLine>, Refusal> {
         self.shared.leads()?;
         Ok(self.shared.proposer.read(|state| {
-            let desk = self.shared.desk();
-            ids.iter().filter_map(|&id| views::task(state, &desk, id)).collect()
+            let volatile = self.shared.volatile();
+            ids.iter().filter_map(|&id| status_lines::task(state, &volatile, id)).collect()
         }))
     }
 
@@ -205,8 +205,8 @@ impl Master {
         self.shared.leads()?;
         Ok(self.shared.proposer.read(|state| {
             let live = || state.scheduler.jobs().filter(|job| !job.state().is_terminal());
-            let desk = self.shared.desk();
-            let status = |job: &Job| views::status(state, &desk, job.id());
+            let volatile = self.shared.volatile();
+            let status = |job: &Job| status_lines::status(state, &volatile, job.id());
             (live().take(limit).filter_map(status).collect(), live().count())
         }))
     }

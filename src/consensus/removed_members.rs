@@ -19,7 +19,7 @@ const NUMBER_BYTES: usize = 8;
 
 /// The members and the removed masters, according to the applied entries.
 #[derive(Debug, Default)]
-pub(super) struct Roll(Mutex<Numbers>);
+pub(super) struct RemovedMembers(Mutex<Numbers>);
 
 #[derive(Debug, Default)]
 struct Numbers {
@@ -27,20 +27,20 @@ struct Numbers {
     removed: BTreeSet<NodeId>,
 }
 
-impl Roll {
-    fn numbers(&self) -> MutexGuard<'_, Numbers> {
+impl RemovedMembers {
+    fn lock(&self) -> MutexGuard<'_, Numbers> {
         self.0.lock().expect("code that holds this lock cannot panic")
     }
 
     /// The numbers of all removed masters.
-    pub(super) fn removed(&self) -> BTreeSet<NodeId> {
-        self.numbers().removed.clone()
+    pub(super) fn numbers(&self) -> BTreeSet<NodeId> {
+        self.lock().removed.clone()
     }
 
     /// Applies a list of members.
     pub(super) fn apply(&self, membership: &Membership) {
         let now: BTreeSet<NodeId> = membership.nodes().map(|(&node, _)| node).collect();
-        let mut numbers = self.numbers();
+        let mut numbers = self.lock();
         let gone: Vec<NodeId> = numbers.members.difference(&now).copied().collect();
         numbers.removed.extend(gone);
         numbers.members = now;
@@ -48,7 +48,7 @@ impl Roll {
 
     /// Writes the numbers before the machine's state.
     pub(super) fn saved(&self, state: Vec<u8>) -> Vec<u8> {
-        let removed = self.removed();
+        let removed = self.numbers();
         let mut body = Vec::with_capacity((1 + removed.len()) * NUMBER_BYTES + state.len());
         body.extend((removed.len() as u64).to_le_bytes());
         removed.iter().for_each(|node| body.extend(node.to_le_bytes()));
@@ -72,7 +72,7 @@ impl Roll {
             rest = behind;
         }
         let members = membership.nodes().map(|(&node, _)| node).collect();
-        *self.numbers() = Numbers { members, removed };
+        *self.lock() = Numbers { members, removed };
         Ok(rest)
     }
 }
@@ -97,16 +97,16 @@ mod tests {
 
     #[test]
     fn removed_masters_are_remembered_through_a_snapshot() {
-        let roll = Roll::default();
+        let removed = RemovedMembers::default();
         for list in [&[1][..], &[1, 2], &[1, 2, 3], &[1, 3], &[1, 3, 4], &[3, 4]] {
-            roll.apply(&members(list));
+            removed.apply(&members(list));
         }
-        assert_eq!(roll.removed(), [1, 2].into());
-        let body = roll.saved(b"state".to_vec());
-        let loaded = Roll::default();
+        assert_eq!(removed.numbers(), [1, 2].into());
+        let body = removed.saved(b"state".to_vec());
+        let loaded = RemovedMembers::default();
         assert_eq!(loaded.load(&members(&[3, 4]), &body), Ok(b"state".as_slice()));
         loaded.apply(&members(&[4]));
-        assert_eq!(loaded.removed(), [1, 2, 3].into());
+        assert_eq!(loaded.numbers(), [1, 2, 3].into());
         for bytes in [0, 7, 8, 20] {
             assert!(loaded.load(&members(&[4]), &body[..bytes]).is_err(), "{bytes}");
         }

@@ -6,8 +6,8 @@ use super::reports::decide;
 use super::state::Change;
 
 use super::{Master, Shared};
+use crate::model::{JobId, WorkerId, WorkerState};
 use crate::scheduler::{Command, LoseWorker, watch};
-use crate::spec::{JobId, WorkerId, WorkerState};
 
 /// Time between two ticks, in milliseconds.
 pub const TICK_MS: u64 = 100;
@@ -25,7 +25,7 @@ impl Master {
             if shared.still_leads().await {
                 shared.watch_over().await;
             } else {
-                shared.desk().is_cut_off = true;
+                shared.volatile().is_cut_off = true;
             }
         }
         let now_ms = shared.now_ms();
@@ -42,7 +42,7 @@ impl Shared {
     async fn watch_over(self: &Arc<Self>) {
         let shared = self;
         let now_ms = shared.now_ms();
-        shared.desk().end_silence(now_ms, shared.lease_ms);
+        shared.volatile().end_silence(now_ms, shared.lease_ms);
         let silent = shared.silent(now_ms);
         let (mut changes, losses): (Vec<Change>, Vec<String>) =
             shared.losses(&silent).into_iter().unzip();
@@ -55,12 +55,12 @@ impl Shared {
             )),
         }
         shared.proposer.read(|state| {
-            let mut desk = shared.desk();
+            let mut volatile = shared.volatile();
             // If the loss of a worker was not committed, the worker is still watched, and is due again at the next
             // tick.
-            silent.iter().for_each(|&worker| desk.close_if_lost(state, worker));
-            forgotten.iter().for_each(|&job| desk.forget(job));
-            desk.assign_sweeps(state, now_ms);
+            silent.iter().for_each(|&worker| volatile.close_if_lost(state, worker));
+            forgotten.iter().for_each(|&job| volatile.forget(job));
+            volatile.assign_sweeps(state, now_ms);
         });
         if !forgotten.is_empty() {
             shared.clean(now_ms);
@@ -73,13 +73,13 @@ impl Shared {
     /// A late tick means that this master was busy or paused, and may have missed messages. Then all leases are
     /// extended by the delay.
     fn silent(&self, now_ms: u64) -> Vec<WorkerId> {
-        self.proposer.read(|state| self.desk().open_missing(state, now_ms, self.lease_ms));
-        let mut desk = self.desk();
-        let passed_ms = now_ms.saturating_sub(desk.last_tick_ms);
-        desk.last_tick_ms = now_ms;
+        self.proposer.read(|state| self.volatile().open_missing(state, now_ms, self.lease_ms));
+        let mut volatile = self.volatile();
+        let passed_ms = now_ms.saturating_sub(volatile.last_tick_ms);
+        volatile.last_tick_ms = now_ms;
         let late_ms = passed_ms.saturating_sub(2 * TICK_MS);
         let mut silent = Vec::new();
-        for (worker, session) in desk.sessions_mut() {
+        for (worker, session) in volatile.sessions_mut() {
             session.lease_ends_ms = session.lease_ends_ms.saturating_add(late_ms);
             if session.lease_ends_ms <= now_ms {
                 silent.push(worker);
@@ -109,24 +109,24 @@ impl Shared {
     /// What the scheduler proposes now.
     fn watched(&self, now_ms: u64) -> Vec<Change> {
         self.proposer.read(|state| {
-            let mut desk = self.desk();
-            if now_ms.saturating_sub(desk.last_watch_ms) < WATCH_MS {
+            let mut volatile = self.volatile();
+            if now_ms.saturating_sub(volatile.last_watch_ms) < WATCH_MS {
                 return Vec::new();
             }
-            desk.last_watch_ms = now_ms;
-            desk.follow(state, now_ms);
+            volatile.last_watch_ms = now_ms;
+            volatile.follow(state, now_ms);
             // Only the clock starts a commit that pauses before its next attempt.
-            desk.wake_all();
-            let commands = watch(&state.scheduler, &desk.observed, now_ms);
+            volatile.wake_all();
+            let commands = watch(&state.scheduler, &volatile.observed, now_ms);
             commands.into_iter().map(Change::Decide).collect()
         })
     }
 
     fn is_cleaning_due(&self, now_ms: u64) -> bool {
-        let mut desk = self.desk();
-        let is_due = now_ms.saturating_sub(desk.last_cleaning_ms) >= CLEANING_MS;
+        let mut volatile = self.volatile();
+        let is_due = now_ms.saturating_sub(volatile.last_cleaning_ms) >= CLEANING_MS;
         if is_due {
-            desk.last_cleaning_ms = now_ms;
+            volatile.last_cleaning_ms = now_ms;
         }
         is_due
     }

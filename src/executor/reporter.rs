@@ -12,84 +12,84 @@ use crate::shuffle::ReadProgress;
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 /// The sending side of the socket.
-pub(super) struct Voice {
-    saying: Mutex<Saying>,
+pub(super) struct Reporter {
+    sender: Mutex<Sender>,
     /// Wakes the progress thread when an attempt begins.
     begun: Condvar,
 }
 
-struct Saying {
+struct Sender {
     connection: Connection<UnixStream>,
     /// Progress of the running attempt.
     progress: Option<Arc<ReadProgress>>,
     /// Bytes and total of the last message.
-    said: (u64, u64),
+    last_progress: (u64, u64),
     /// Whether the progress thread waits for an attempt to begin.
     is_idle: bool,
 }
 
-impl Voice {
+impl Reporter {
     pub(super) fn new(connection: Connection<UnixStream>) -> Self {
-        let saying = Saying { connection, progress: None, said: (0, 0), is_idle: false };
-        Voice { saying: Mutex::new(saying), begun: Condvar::new() }
+        let sender = Sender { connection, progress: None, last_progress: (0, 0), is_idle: false };
+        Reporter { sender: Mutex::new(sender), begun: Condvar::new() }
     }
 
-    fn saying(&self) -> MutexGuard<'_, Saying> {
+    fn sender(&self) -> MutexGuard<'_, Sender> {
         // If a panic occurred while it was locked, half a frame may have been sent. The worker refuses whatever
         // follows that.
-        self.saying.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Starts to report this progress whenever it changes.
     pub(super) fn begin(&self, progress: Arc<ReadProgress>) {
-        let mut saying = self.saying();
-        saying.progress = Some(progress);
-        saying.said = (0, 0);
+        let mut sender = self.sender();
+        sender.progress = Some(progress);
+        sender.last_progress = (0, 0);
         // Between two short attempts, the progress thread may not have noticed that one has ended.
-        if saying.is_idle {
+        if sender.is_idle {
             self.begun.notify_all();
         }
     }
 
     /// Sends a message during an attempt.
-    pub(super) fn say(&self, message: &FromExecutor) -> Result<(), Error> {
-        self.saying().connection.send(message)
+    pub(super) fn send(&self, message: &FromExecutor) -> Result<(), Error> {
+        self.sender().connection.send(message)
     }
 
     /// Sends the result of the attempt, and stops reporting progress.
     pub(super) fn end(&self, message: &FromExecutor) -> Result<(), Error> {
-        let mut saying = self.saying();
-        saying.progress = None;
-        saying.connection.send(message)
+        let mut sender = self.sender();
+        sender.progress = None;
+        sender.connection.send(message)
     }
 
     /// Reports progress until the connection fails. Runs on the progress thread.
-    pub(super) fn tell_progress(&self) {
-        let mut saying = self.saying();
+    pub(super) fn report_progress(&self) {
+        let mut sender = self.sender();
         loop {
-            let idle = |saying: &mut Saying| {
-                saying.is_idle = saying.progress.is_none();
-                saying.is_idle
+            let idle = |sender: &mut Sender| {
+                sender.is_idle = sender.progress.is_none();
+                sender.is_idle
             };
-            saying = self.begun.wait_while(saying, idle).unwrap_or_else(PoisonError::into_inner);
-            let waited = self.begun.wait_timeout_while(saying, PROGRESS_EVERY, |_| true);
-            saying = waited.unwrap_or_else(PoisonError::into_inner).0;
-            if saying.tell().is_err() {
+            sender = self.begun.wait_while(sender, idle).unwrap_or_else(PoisonError::into_inner);
+            let waited = self.begun.wait_timeout_while(sender, PROGRESS_EVERY, |_| true);
+            sender = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if sender.send_progress().is_err() {
                 return;
             }
         }
     }
 }
 
-impl Saying {
-    fn tell(&mut self) -> Result<(), Error> {
+impl Sender {
+    fn send_progress(&mut self) -> Result<(), Error> {
         let Some(progress) = &self.progress else { return Ok(()) };
         let bytes = progress.bytes.load(Ordering::Relaxed);
         let total = progress.total.load(Ordering::Relaxed);
-        if (bytes, total) == self.said {
+        if (bytes, total) == self.last_progress {
             return Ok(());
         }
-        self.said = (bytes, total);
+        self.last_progress = (bytes, total);
         self.connection.send(&FromExecutor::Progress { bytes, total })
     }
 }

@@ -6,21 +6,21 @@ use std::time::Duration;
 use super::meter::Phase;
 use crate::clock::parse_rfc3339;
 use crate::launch::span;
-use crate::rpc::jobs::{JobStatus, Jobs, TaskLine, TasksRequest, WorkerLine};
-use crate::rpc::refusal::Refusal;
-use crate::spec::{
+use crate::model::{
     AttemptId, AttemptState, JobState, TEXT_CHARS_MAX, TaskState, WorkerId, WorkerState, escape,
 };
+use crate::rpc::jobs::{JobStatus, Jobs, TaskLine, TasksRequest, WorkerLine};
+use crate::rpc::refusal::Refusal;
 
-/// Maximum number of tasks per request, and of requests per look.
+/// Maximum number of tasks per request, and of requests per update.
 const PAGE: u32 = 256;
 const PAGES_MAX: u32 = 4;
 /// The scheduler's own counter group.
 const JOB_COUNTERS: &str = "Job Counters";
 
-/// What the last look found.
+/// What the last requests returned.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Look {
+pub(super) struct Details {
     pub(super) reruns: u64,
     pub(super) backups: u64,
     /// The attempt of the phase that has been running longest.
@@ -41,8 +41,8 @@ struct Longest {
 
 /// The first task to look at: all before it are done.
 ///
-/// Tasks start in order, so the longest-running attempt is among the first unfinished tasks. A look need not read all
-/// tasks of a large job.
+/// Tasks start in order, so the longest-running attempt is among the first unfinished tasks. An update need not read
+/// all tasks of a large job.
 #[derive(Debug, Default)]
 pub(super) struct Frontier {
     phase: Option<Phase>,
@@ -52,12 +52,12 @@ pub(super) struct Frontier {
 
 impl Frontier {
     /// Requests everything that is shown beside the status.
-    pub(super) async fn look<J: Jobs>(
+    pub(super) async fn fetch<J: Jobs>(
         &mut self,
         jobs: &J,
         status: &JobStatus,
-    ) -> Result<Look, Refusal> {
-        let Some(phase) = Phase::of(status.state) else { return Ok(Look::default()) };
+    ) -> Result<Details, Refusal> {
+        let Some(phase) = Phase::of(status.state) else { return Ok(Details::default()) };
         let counters = jobs.counters(status.id).await?;
         let counters = counters.get(JOB_COUNTERS);
         let count = |name: &str| counters.and_then(|names| names.get(name)).copied().unwrap_or(0);
@@ -66,7 +66,7 @@ impl Frontier {
             Some(_) => None,
             None => Some(slots(&jobs.workers().await?)),
         };
-        Ok(Look {
+        Ok(Details {
             reruns: count("attempts_rerun"),
             backups: count("backups_started"),
             longest,
@@ -139,13 +139,13 @@ fn slots(workers: &[WorkerLine]) -> (u32, u32) {
     alive.fold((0, 0), |(taken, all), worker| (taken + worker.running, all + worker.facts.slots))
 }
 
-impl Look {
+impl Details {
     /// Describes in one line what the job waits for; `wall_ms` is the time now.
     pub(super) fn waits(&self, status: &JobStatus, wall_ms: u64) -> Option<String> {
         let phase = Phase::of(status.state)?;
         let of_phase = |longest: &&Longest| longest.attempt.task.kind.to_string() == phase.name();
         if let Some(longest) = self.longest.as_ref().filter(of_phase) {
-            return Some(longest.told(wall_ms));
+            return Some(longest.describe(wall_ms));
         }
         let is_at_rest = phase.tally(status).is_none_or(|tally| tally.running == 0);
         let reason = escape(status.reason.as_bytes(), TEXT_CHARS_MAX);
@@ -162,7 +162,7 @@ impl Look {
 }
 
 impl Longest {
-    fn told(&self, wall_ms: u64) -> String {
+    fn describe(&self, wall_ms: u64) -> String {
         let Self { attempt, worker, started, backup } = self;
         let mut told = format!("waits for {attempt} on {worker}");
         // Another machine's clock may be ahead.
@@ -180,9 +180,9 @@ impl Longest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Room;
+    use crate::model::{Cause, JobId, TaskKind, WorkerFacts};
     use crate::rpc::jobs::{AttemptLine, Tally};
-    use crate::spec::Room;
-    use crate::spec::{Cause, JobId, TaskKind, WorkerFacts};
 
     /// Returns a map whose attempts each have a state, a worker and a second in which they began.
     fn map(index: u32, state: TaskState, attempts: &[(AttemptState, u64, u32)]) -> TaskLine {
@@ -235,19 +235,19 @@ mod tests {
             map(5, TaskState::Idle, &[]),
         ];
         assert_eq!(done_first(&page), 2);
-        let look = Look { longest: longest(&page, Phase::Map), ..Look::default() };
+        let details = Details { longest: longest(&page, Phase::Map), ..Details::default() };
         let mut mapping = JobStatus::in_state(JobState::Mapping);
         mapping.maps.running = 3;
-        let told = look.waits(&mapping, NINE_MS + 50_000).unwrap();
+        let told = details.waits(&mapping, NINE_MS + 50_000).unwrap();
         assert_eq!(told, "waits for j7/m3#2 on w3, started 0:30 ago; a backup attempt runs on w4");
-        let told = look.waits(&mapping, NINE_MS).unwrap();
+        let told = details.waits(&mapping, NINE_MS).unwrap();
         assert_eq!(
             told, "waits for j7/m3#2 on w3; a backup attempt runs on w4",
             "its clock is ahead"
         );
-        assert_eq!(look.waits(&mapping, NINE_MS + 20_999).unwrap(), told, "it has just begun");
+        assert_eq!(details.waits(&mapping, NINE_MS + 20_999).unwrap(), told, "it has just begun");
         assert_eq!(
-            look.waits(&JobStatus::in_state(JobState::Reducing), NINE_MS),
+            details.waits(&JobStatus::in_state(JobState::Reducing), NINE_MS),
             None,
             "that is over"
         );
@@ -259,7 +259,7 @@ mod tests {
     fn reason_is_shown_while_no_attempt_runs() {
         let of =
             |state, reason: &str| JobStatus { reason: reason.into(), ..JobStatus::in_state(state) };
-        let slots = |slots| Look { slots: Some(slots), ..Look::default() };
+        let slots = |slots| Details { slots: Some(slots), ..Details::default() };
         let table = [
             (of(JobState::Waiting, "no workers"), slots((0, 0)), Some("no workers")),
             (
@@ -267,13 +267,13 @@ mod tests {
                 slots((4, 4)),
                 Some("waiting for slots; 4 of 4 slots in use"),
             ),
-            (of(JobState::Waiting, "a\x1b"), Look::default(), Some(r"a\x1b")),
+            (of(JobState::Waiting, "a\x1b"), Details::default(), Some(r"a\x1b")),
             (of(JobState::Committing, "publishing"), slots((1, 4)), Some("publishing")),
-            (of(JobState::Succeeded, ""), Look::default(), None),
-            (of(JobState::Failed, "x"), Look::default(), None),
+            (of(JobState::Succeeded, ""), Details::default(), None),
+            (of(JobState::Failed, "x"), Details::default(), None),
         ];
-        for (status, look, wanted) in table {
-            assert_eq!(look.waits(&status, NINE_MS).as_deref(), wanted, "{}", status.reason);
+        for (status, details, wanted) in table {
+            assert_eq!(details.waits(&status, NINE_MS).as_deref(), wanted, "{}", status.reason);
         }
         let mut busy = of(JobState::Mapping, "1 of 2 maps running, 0 done");
         busy.maps = Tally { total: 2, running: 1, progress: 0.1, ..Tally::default() };

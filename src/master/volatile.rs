@@ -7,10 +7,10 @@ use tokio::sync::Notify;
 
 use super::state::State;
 use super::sweeps::Sweeps;
+use crate::model::{AttemptId, JobId, JobState, Room, TaskId, TaskKind, WorkerId};
 use crate::rpc::jobs::JobStatus;
 use crate::rpc::workers::{Held, HeldState, Poll};
 use crate::scheduler::{Effect, Observed, Sign};
-use crate::spec::{AttemptId, JobId, JobState, Room, TaskId, TaskKind, WorkerId};
 
 /// Lease of a worker whose connection was closed, in milliseconds.
 pub(super) const CLOSED_LEASE_MS: u64 = 250;
@@ -24,7 +24,7 @@ const COMMIT_PAUSE_MS_MAX: u64 = 10_000;
 
 /// State of this master only.
 #[derive(Debug, Default)]
-pub(super) struct Desk {
+pub(super) struct Volatile {
     sessions: BTreeMap<WorkerId, Session>,
     /// When lost workers last polled, for display.
     left_ms: BTreeMap<WorkerId, u64>,
@@ -40,7 +40,7 @@ pub(super) struct Desk {
     pub(super) sweeps: Sweeps,
     pub(super) observed: Observed,
     /// The last status returned for each job, with its version.
-    told: BTreeMap<JobId, JobStatus>,
+    last_statuses: BTreeMap<JobId, JobStatus>,
     tickets: u64,
     /// Whether the last request to a majority of the masters failed.
     pub(super) is_cut_off: bool,
@@ -71,19 +71,19 @@ pub(super) struct Session {
     /// Memory and disk of the worker's machine, from its newest poll.
     pub(super) room: Room,
     /// The last poll that was answered, and the answer.
-    pub(super) last: Option<(Said, Told)>,
+    pub(super) last: Option<(PollState, Answer)>,
 }
 
 /// The part of a poll that affects the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Said {
-    pub(super) held: BTreeMap<AttemptId, How>,
+pub(super) struct PollState {
+    pub(super) held: BTreeMap<AttemptId, HeldAs>,
     pub(super) jobs: BTreeSet<JobId>,
 }
 
 /// The state of an attempt that a worker holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum How {
+pub(super) enum HeldAs {
     Running {
         /// Maps that have joined the attempt, as far as the worker knows.
         joined: u32,
@@ -95,7 +95,7 @@ pub(super) enum How {
 
 /// An answer, without the details of each assignment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct Answer {
     pub(super) attempts: BTreeSet<AttemptId>,
     /// How many maps have joined each attempt that has joined maps.
     pub(super) joined: BTreeMap<AttemptId, u32>,
@@ -128,11 +128,11 @@ pub(super) struct UnderWay {
     pub(super) known: u32,
 }
 
-impl Said {
+impl PollState {
     pub(super) fn of(poll: &Poll) -> Self {
         let how = |held: &Held| match held.state {
-            HeldState::Running { joined, wants, .. } => How::Running { joined, wants },
-            _ => How::Ended,
+            HeldState::Running { joined, wants, .. } => HeldAs::Running { joined, wants },
+            _ => HeldAs::Ended,
         };
         let held = poll.held.iter().map(|held| (held.attempt, how(held))).collect();
         Self { held, jobs: poll.jobs.iter().copied().collect() }
@@ -149,9 +149,9 @@ impl Session {
     }
 }
 
-impl Desk {
+impl Volatile {
     /// Begins to lead. All workers get a new lease in which to poll, and running attempts continue. The old contents
-    /// of the desk are dropped, and waiting requests are woken.
+    /// are dropped, and waiting requests are woken.
     pub(super) fn take_over(&mut self, state: &State, now_ms: u64, lease_ms: u64) {
         self.wake_all();
         // Ticket numbers continue, so that an old poll is never mistaken for a new one.
@@ -407,19 +407,19 @@ impl Desk {
     }
 
     pub(super) fn forget(&mut self, job: JobId) {
-        self.told.remove(&job);
+        self.last_statuses.remove(&job);
         self.sweeps.remove(job);
         self.pids.retain(|attempt, _| attempt.task.job != job);
     }
 
     /// Gives a job's status its version, which increases if the status differs from the last one returned.
     pub(super) fn versioned(&mut self, mut status: JobStatus) -> JobStatus {
-        let last = self.told.get(&status.id);
+        let last = self.last_statuses.get(&status.id);
         status.version = last.map_or(1, |last| last.version);
         if last.is_some_and(|last| *last != status) {
             status.version += 1;
         }
-        self.told.insert(status.id, status.clone());
+        self.last_statuses.insert(status.id, status.clone());
         status
     }
 }
@@ -441,25 +441,28 @@ mod tests {
     #[test]
     fn retried_commit_waits_once_and_is_never_withdrawn() {
         let commit = JobId(1).task(TaskKind::Commit, 0);
-        let mut desk = Desk::default();
-        assert!(desk.may_begin(commit.attempt(1), false, 1_000), "the first one waits for nothing");
+        let mut volatile = Volatile::default();
+        assert!(
+            volatile.may_begin(commit.attempt(1), false, 1_000),
+            "the first one waits for nothing"
+        );
         let again = commit.attempt(2);
-        let seen = [1_000, 1_100, 1_199, 1_200].map(|ms| desk.may_begin(again, false, ms));
+        let seen = [1_000, 1_100, 1_199, 1_200].map(|ms| volatile.may_begin(again, false, ms));
         assert_eq!(seen, [false, false, false, true]);
         // The worker already received it under an earlier leader.
-        let mut next = Desk::default();
+        let mut next = Volatile::default();
         assert!(next.may_begin(again, true, 5_000));
         assert!(next.may_begin(again, false, 5_000), "what was said before that comes late");
-        let mut next = Desk::default();
+        let mut next = Volatile::default();
         assert!(!next.may_begin(again, false, 5_000));
         assert!(next.may_begin(again, true, 5_001), "whatever else was said of it");
     }
 
     #[test]
     fn task_counts_once_beside_its_backup_or_winner() {
-        let mut desk = Desk::default();
+        let mut volatile = Volatile::default();
         let job = JobId(1);
-        let said = [
+        let poll_state = [
             (TaskKind::Reduce, 0, 1, 0.5, 100),
             (TaskKind::Reduce, 0, 2, 0.25, 100),
             (TaskKind::Reduce, 3, 1, 0.125, 800),
@@ -467,12 +470,12 @@ mod tests {
             (TaskKind::Reduce, 5, 1, 0.0, 0),
             (TaskKind::Map, 0, 1, 1.0, 7),
         ];
-        for (kind, index, number, progress, bytes) in said {
+        for (kind, index, number, progress, bytes) in poll_state {
             let attempt = job.task(kind, index).attempt(number);
             let state = HeldState::Running { progress, bytes, fetched: 0, joined: 0, wants: 0 };
-            desk.note_running(&Held { attempt, state, pid: 0 }, false, 0);
+            volatile.note_running(&Held { attempt, state, pid: 0 }, false, 0);
         }
-        let under_way = |kind| desk.under_way(job, kind, |task| task.index == 4);
+        let under_way = |kind| volatile.under_way(job, kind, |task| task.index == 4);
         let reduces = UnderWay { tasks: 0.625, bytes: 150.0, known_bytes: 900, known: 2 };
         assert_eq!(under_way(TaskKind::Reduce), reduces);
         assert_eq!(under_way(TaskKind::Commit), UnderWay::default());

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use super::settings::Settings;
 use super::show;
-use crate::spec::Counters;
+use crate::model::Counters;
 use crate::task;
 
 /// Totals of counters, and all records of each side output.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Beside {
+pub(super) struct SideResults {
     counters: BTreeMap<(String, String), u64>,
     /// The lines of each side output, because the order across its parts is not fixed. Parts of formats without lines
     /// are cut at newlines too.
@@ -19,7 +19,7 @@ pub(super) struct Beside {
 /// A description of what differs, and both values.
 pub(super) type Difference = (String, String, String);
 
-impl Beside {
+impl SideResults {
     /// Adds the counters and side output of one call of the job's code.
     pub(super) fn add(&mut self, counters: &Counters, sides: &[(&'static str, Vec<u8>)]) {
         // The framework's own counters are left out: they describe how the work was done.
@@ -45,7 +45,7 @@ impl Beside {
 
     /// Returns the first counter that differs, except for those that may vary.
     pub(super) fn counts_differ(&self, other: &Self, settings: &Settings) -> Option<Difference> {
-        let count = |beside: &Self, key| beside.counters.get(key).copied().unwrap_or(0);
+        let count = |side_results: &Self, key| side_results.counters.get(key).copied().unwrap_or(0);
         let varies = |(group, name): &(String, String)| {
             let varying = &settings.varying_counters;
             varying.iter().any(|counter| counter.group() == group && counter.name() == name)
@@ -62,8 +62,8 @@ impl Beside {
         settings: &Settings,
         same: impl Fn(&[u8], &[u8]) -> bool,
     ) -> Option<Difference> {
-        let sorted = |beside: &Self, name| {
-            let mut lines = beside.sides.get(name).cloned().unwrap_or_default();
+        let sorted = |side_results: &Self, name| {
+            let mut lines = side_results.sides.get(name).cloned().unwrap_or_default();
             lines.sort_unstable();
             lines.concat()
         };

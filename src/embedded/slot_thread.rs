@@ -5,11 +5,11 @@ use std::sync::mpsc::{Receiver, Sender};
 
 use super::outputs::Outputs;
 use crate::job::{Combine, Job, Partition};
-use crate::record::block::Codec;
-use crate::shuffle::{Filling, MergeLimits, ReadProgress, SpillHeader, SpillPlace};
-use crate::spec::{
+use crate::model::{
     AttemptId, Cause, Counters, Failure, FileRange, Manifest, Nonce, TaskKind, WorkerId,
 };
+use crate::record::block::Codec;
+use crate::shuffle::{Filling, MergeLimits, ReadProgress, SpillHeader, SpillPlace};
 use crate::storage::{Scratch, Staging};
 use crate::task::{self, Env, JobCollector, JobFold, JobPartitioner, PartDone, Plan};
 
@@ -99,7 +99,7 @@ impl<J: Job, C: Combine<J>, P: Partition<J>> Shared<'_, J, C, P> {
 }
 
 /// One thread of a run.
-pub(super) struct Hand<'s, J: Job, C: Combine<J>, P: Partition<J>> {
+pub(super) struct SlotThread<'s, J: Job, C: Combine<J>, P: Partition<J>> {
     pub(super) shared: &'s Shared<'s, J, C, P>,
     pub(super) worker: WorkerId,
     /// The table that all map tasks fold into, if the job's combiner is exact.
@@ -108,15 +108,15 @@ pub(super) struct Hand<'s, J: Job, C: Combine<J>, P: Partition<J>> {
     pub(super) spare: Option<Filling>,
 }
 
-impl<J: Job, C: Combine<J>, P: Partition<J>> Hand<'_, J, C, P> {
+impl<J: Job, C: Combine<J>, P: Partition<J>> SlotThread<'_, J, C, P> {
     /// Carries out orders until the channel closes.
     pub(super) fn work(mut self, orders: &Receiver<Order>, reports: &Sender<Report>) {
         for order in orders {
             // The receiver is gone once the run has ended.
             let attempt = order.attempt();
             let done = task::in_attempt(attempt, || task::guard(|| Ok(self.carry_out(order))));
-            let report = done.unwrap_or_else(|trouble| {
-                let failure = trouble.into_failure();
+            let report = done.unwrap_or_else(|attempt_error| {
+                let failure = attempt_error.into_failure();
                 match attempt {
                     Some(attempt) => Report::Failed { attempt, failure },
                     None => Report::Sealed(Err(failure)),

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::FileEntry;
-use crate::spec::input_notes::REPEATS_MAX;
+use crate::model::input_notes::REPEATS_MAX;
 
 /// A device and an inode on it: one file or folder, whatever its paths.
 pub(super) type Id = (u64, u64);
@@ -22,7 +22,7 @@ pub(super) enum First {
 
 /// Everything that the inputs of a group have reached so far.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct Visited {
     files: HashSet<Id>,
     /// For each folder, its first path and how many files it has added.
     folders: HashMap<Id, (PathBuf, u64)>,
@@ -34,7 +34,7 @@ pub(super) struct Seen {
     pub(super) repeats: Vec<(PathBuf, First)>,
 }
 
-impl Seen {
+impl Visited {
     /// Notes a file; false if it was seen before.
     pub(super) fn add_file(&mut self, path: &Path, facts: &Metadata) -> bool {
         let id = id(facts);

@@ -3,7 +3,7 @@
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use super::voice::Voice;
+use super::reporter::Reporter;
 use crate::clock::Clock;
 use crate::frame::{FromExecutor, Run};
 use crate::task::More;
@@ -17,8 +17,8 @@ const ASKED_MAX: Duration = Duration::from_millis(500);
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
 /// Asks for one attempt.
-pub(super) struct Asking<'a> {
-    voice: &'a Voice,
+pub(super) struct MoreMaps<'a> {
+    reporter: &'a Reporter,
     given: &'a Receiver<Vec<u32>>,
     clock: &'a Clock,
     began: Instant,
@@ -27,26 +27,26 @@ pub(super) struct Asking<'a> {
     is_asked: bool,
 }
 
-impl<'a> Asking<'a> {
+impl<'a> MoreMaps<'a> {
     pub(super) fn new(
         run: &Run,
-        voice: &'a Voice,
+        reporter: &'a Reporter,
         given: &'a Receiver<Vec<u32>>,
         clock: &'a Clock,
     ) -> Self {
         // Drops a late answer that was meant for the previous attempt.
         given.try_iter().for_each(drop);
         let may_ask = run.spec.max_bad_records == 0;
-        Asking { voice, given, clock, began: clock.now(), may_ask, is_asked: false }
+        MoreMaps { reporter, given, clock, began: clock.now(), may_ask, is_asked: false }
     }
 }
 
-impl More for Asking<'_> {
+impl More for MoreMaps<'_> {
     fn ask(&mut self, done: u32) {
         let took = self.clock.now().saturating_duration_since(self.began);
         if self.may_ask && took < GROWING_MAX {
             let message = FromExecutor::Wants { maps: as_many(done, took) };
-            self.is_asked = self.voice.say(&message).is_ok();
+            self.is_asked = self.reporter.send(&message).is_ok();
         }
     }
 

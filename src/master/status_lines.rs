@@ -1,17 +1,17 @@
 //! Renders the state for people.
 
-use super::desk::{Desk, UnderWay};
 use super::state::{State, WorkerRecord};
+use super::volatile::{UnderWay, Volatile};
 use crate::clock::{rfc3339, rfc3339_ms};
+use crate::model::{
+    JobId, JobState, TEXT_CHARS_MAX, TaskId, TaskKind, TaskState, WorkerId, WorkerState, escape,
+    escape_hint, escape_what,
+};
 use crate::rpc::jobs::{
     AttemptLine, ExclusionLine, JobLine, JobStatus, Tally, TaskLine, TasksRequest, WorkerLine,
 };
 use crate::rpc::refusal::Refusal;
 use crate::scheduler::{Blame, Exclusion, Job, Progress, Task};
-use crate::spec::{
-    JobId, JobState, TEXT_CHARS_MAX, TaskId, TaskKind, TaskState, WorkerId, WorkerState, escape,
-    escape_hint, escape_what,
-};
 
 /// Highest progress that is shown before the output is published.
 const PROGRESS_BEFORE_END: f64 = 0.99;
@@ -44,18 +44,19 @@ pub(super) fn no_job(job: JobId) -> Refusal {
 }
 
 /// One task of a job, if it exists.
-pub(super) fn task(state: &State, desk: &Desk, id: TaskId) -> Option<TaskLine> {
+pub(super) fn task(state: &State, volatile: &Volatile, id: TaskId) -> Option<TaskLine> {
     let job = state.scheduler.job(id.job)?;
     let is_there = id.index < job.progress(id.kind).total;
-    is_there.then(|| task_line(job, id, job.task(id), desk))
+    is_there.then(|| task_line(job, id, job.task(id), volatile))
 }
 
 /// One job, without its version.
-pub(super) fn status(state: &State, desk: &Desk, id: JobId) -> Option<JobStatus> {
+pub(super) fn status(state: &State, volatile: &Volatile, id: JobId) -> Option<JobStatus> {
     let job = state.scheduler.job(id)?;
     let output = state.job(id).and_then(|record| record.output.as_ref());
     let blame = blame(job);
-    let (maps, reduces) = (tally(job, TaskKind::Map, desk), tally(job, TaskKind::Reduce, desk));
+    let (maps, reduces) =
+        (tally(job, TaskKind::Map, volatile), tally(job, TaskKind::Reduce, volatile));
     Some(JobStatus {
         id,
         name: job.name().to_string(),
@@ -65,7 +66,7 @@ pub(super) fn status(state: &State, desk: &Desk, id: JobId) -> Option<JobStatus>
         maps,
         reduces,
         output: output.map(ToString::to_string).unwrap_or_default(),
-        error: blame.map(told),
+        error: blame.map(blame_text),
         failure: blame.map(|blame| (blame.attempt, blame.failure.clone())),
         submitted: rfc3339(job.submitted_ms()),
         finished: job.finished_ms().map(rfc3339),
@@ -74,25 +75,34 @@ pub(super) fn status(state: &State, desk: &Desk, id: JobId) -> Option<JobStatus>
 }
 
 /// A page of a job's tasks.
-pub(super) fn tasks(state: &State, desk: &Desk, request: TasksRequest) -> Option<Vec<TaskLine>> {
+pub(super) fn tasks(
+    state: &State,
+    volatile: &Volatile,
+    request: TasksRequest,
+) -> Option<Vec<TaskLine>> {
     let job = state.scheduler.job(request.job)?;
     let page = job.tasks_from(request.offset).take(request.limit as usize);
-    Some(page.map(|(id, task)| task_line(job, id, task, desk)).collect())
+    Some(page.map(|(id, task)| task_line(job, id, task, volatile)).collect())
 }
 
 /// All workers, including lost ones that are remembered.
 ///
-/// `now_ms` is by the desk's clock, `wall_ms` by the wall clock.
-pub(super) fn workers(state: &State, desk: &Desk, now_ms: u64, wall_ms: u64) -> Vec<WorkerLine> {
-    let seen_ms = |id| desk.last_seen_ms(id).map(|seen_ms| now_ms.saturating_sub(seen_ms));
+/// `now_ms` is by this master's monotonic clock, `wall_ms` by the wall clock.
+pub(super) fn workers(
+    state: &State,
+    volatile: &Volatile,
+    now_ms: u64,
+    wall_ms: u64,
+) -> Vec<WorkerLine> {
+    let seen_ms = |id| volatile.last_seen_ms(id).map(|seen_ms| now_ms.saturating_sub(seen_ms));
     // A newer leader only knows when it was committed.
     let gone_ms =
         |record: &WorkerRecord| record.gone.map(|gone| wall_ms.saturating_sub(gone.at_ms));
     let excluded = |id, exclusion: Exclusion| {
-        let left_ms = desk.observed.excluded_for_ms(id, exclusion, now_ms);
+        let left_ms = volatile.observed.excluded_for_ms(id, exclusion, now_ms);
         ExclusionLine {
-            trouble: exclusion.trouble.to_string(),
-            reason: exclusion.trouble.reason().to_string(),
+            trouble: exclusion.fault.to_string(),
+            reason: exclusion.fault.reason().to_string(),
             until: rfc3339(wall_ms.saturating_add(left_ms)),
         }
     };
@@ -105,7 +115,7 @@ pub(super) fn workers(state: &State, desk: &Desk, now_ms: u64, wall_ms: u64) -> 
             running: view.map_or(0, |view| view.running),
             last_seen_ms: seen_ms(id).or(gone_ms(record)).unwrap_or(0),
             facts: record.facts.clone(),
-            room: desk.session(id).map(|session| session.room).unwrap_or_default(),
+            room: volatile.session(id).map(|session| session.room).unwrap_or_default(),
         }
     });
     lines.collect()
@@ -120,7 +130,7 @@ pub(super) fn worker_state(state: &State, id: WorkerId) -> WorkerState {
     if has_left { WorkerState::Left } else { WorkerState::Lost }
 }
 
-fn task_line(job: &Job, id: TaskId, task: Option<&Task>, desk: &Desk) -> TaskLine {
+fn task_line(job: &Job, id: TaskId, task: Option<&Task>, volatile: &Volatile) -> TaskLine {
     let attempts = task.map(Task::attempts).unwrap_or_default().iter().map(|attempt| {
         let attempt_id = id.attempt(attempt.number);
         // A map that has joined another map runs in that map's process.
@@ -129,7 +139,7 @@ fn task_line(job: &Job, id: TaskId, task: Option<&Task>, desk: &Desk) -> TaskLin
             id: attempt_id,
             runs_as,
             worker: attempt.worker,
-            pid: desk.pid(runs_as),
+            pid: volatile.pid(runs_as),
             state: attempt.state,
             cause: attempt.cause,
             started: rfc3339_ms(attempt.started_ms),
@@ -179,7 +189,7 @@ fn first_line(Blame { attempt, failure }: &Blame) -> String {
 }
 
 /// All known details of a failure, as lines for people.
-fn told(blame: &Blame) -> String {
+fn blame_text(blame: &Blame) -> String {
     let mut lines = vec![first_line(blame)];
     lines.extend(escape_hint(&blame.failure.message).map(|hint| format!("hint: {hint}")));
     if let Some(record) = &blame.failure.record {
@@ -192,10 +202,10 @@ fn told(blame: &Blame) -> String {
 }
 
 /// A running task counts by its progress.
-fn tally(job: &Job, kind: TaskKind, desk: &Desk) -> Tally {
+fn tally(job: &Job, kind: TaskKind, volatile: &Volatile) -> Tally {
     let Progress { total, done, running } = job.progress(kind);
     let is_done = |task| job.task(task).is_some_and(|task| task.winner().is_some());
-    let under_way = desk.under_way(job.id(), kind, is_done);
+    let under_way = volatile.under_way(job.id(), kind, is_done);
     let (bytes_done, bytes_total) = bytes(job, kind, under_way);
     let progress = if bytes_total > 0 && done < total {
         bytes_done as f64 / bytes_total as f64

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use super::gather::{Gather, Got};
 use super::map_outputs::lend_at;
+use crate::model::{Failure, JobId, Nonce, SegmentRef};
 use crate::rpc::refusal::Refusal;
 use crate::rpc::shuffle::{FetchRequest, SEGMENTS_MAX, Shuffle};
 use crate::rpc::workers::{CHANGES_MAX, Locate, LocatedMap, Workers};
-use crate::spec::{Failure, JobId, Nonce, SegmentRef};
 
 /// Error of fetching outputs.
 #[derive(Debug, thiserror::Error)]
-pub enum Unheard {
+pub enum FetchOnceError {
     /// The masters do not say where the outputs are.
     #[error("{0}")]
     Masters(#[from] Refusal),
@@ -44,11 +44,11 @@ pub async fn fetch_once<M: Workers, P: Shuffle>(
     (job, nonce): (JobId, Nonce),
     (partition, maps): (u32, u32),
     file: PathBuf,
-) -> Result<Vec<SegmentRef>, Unheard> {
+) -> Result<Vec<SegmentRef>, FetchOnceError> {
     let located = locate(masters, job).await?;
     let known = u32::try_from(located.len()).unwrap_or(u32::MAX);
     if known < maps {
-        return Err(Unheard::NotThere { missing: maps - known, maps });
+        return Err(FetchOnceError::NotThere { missing: maps - known, maps });
     }
     let mut by_address: BTreeMap<String, Vec<(u32, u32)>> = BTreeMap::new();
     for LocatedMap { map, within, at } in located.into_values() {
@@ -56,7 +56,7 @@ pub async fn fetch_once<M: Workers, P: Shuffle>(
             by_address.entry(address).or_default().push((map, attempt));
         }
     }
-    let gather = Arc::new(Gather::create(file).map_err(Unheard::Disk)?);
+    let gather = Arc::new(Gather::create(file).map_err(FetchOnceError::Disk)?);
     let mut segments = BTreeMap::new();
     for (address, outputs) in &by_address {
         for batch in outputs.chunks(SEGMENTS_MAX) {
@@ -65,7 +65,7 @@ pub async fn fetch_once<M: Workers, P: Shuffle>(
             let machine = String::new();
             let request = FetchRequest { job, nonce, partition, maps, machine };
             let got = Arc::clone(&gather).fetch(peer(address), request).await;
-            for (map, got) in got.map_err(Unheard::Disk)? {
+            for (map, got) in got.map_err(FetchOnceError::Disk)? {
                 segments.insert(map, whole(map, got, address)?);
             }
         }
@@ -73,15 +73,15 @@ pub async fn fetch_once<M: Workers, P: Shuffle>(
     Ok(segments.into_values().collect())
 }
 
-fn whole(map: u32, got: Got, address: &str) -> Result<SegmentRef, Unheard> {
+fn whole(map: u32, got: Got, address: &str) -> Result<SegmentRef, FetchOnceError> {
     match got {
         Got::Whole(segment) => Ok(segment),
         Got::Missing { message, .. } | Got::Unanswered { message } | Got::Slow { message } => {
-            Err(Unheard::NotSent(format!("output of map {map} from {address}: {message}")))
+            Err(FetchOnceError::NotSent(format!("output of map {map} from {address}: {message}")))
         }
         Got::Hidden => {
             let message = "the worker sent a path instead of the bytes";
-            Err(Unheard::NotSent(format!("output of map {map} from {address}: {message}")))
+            Err(FetchOnceError::NotSent(format!("output of map {map} from {address}: {message}")))
         }
     }
 }
@@ -116,7 +116,7 @@ pub fn lend_file(
     partition: u32,
 ) -> Result<SegmentRef, std::io::Error> {
     lend_at(path, of, partition).ok_or_else(|| {
-        let shown = crate::spec::Location::from(path);
+        let shown = crate::model::Location::from(path);
         std::io::Error::other(format!("the file is not a complete output of this map: {shown}"))
     })
 }
