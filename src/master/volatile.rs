@@ -462,7 +462,7 @@ mod tests {
     fn task_counts_once_beside_its_backup_or_winner() {
         let mut volatile = Volatile::default();
         let job = JobId(1);
-        let poll_state = [
+        let reports = [
             (TaskKind::Reduce, 0, 1, 0.5, 100),
             (TaskKind::Reduce, 0, 2, 0.25, 100),
             (TaskKind::Reduce, 3, 1, 0.125, 800),
@@ -470,7 +470,7 @@ mod tests {
             (TaskKind::Reduce, 5, 1, 0.0, 0),
             (TaskKind::Map, 0, 1, 1.0, 7),
         ];
-        for (kind, index, number, progress, bytes) in poll_state {
+        for (kind, index, number, progress, bytes) in reports {
             let attempt = job.task(kind, index).attempt(number);
             let state = HeldState::Running { progress, bytes, fetched: 0, joined: 0, wants: 0 };
             volatile.note_running(&Held { attempt, state, pid: 0 }, false, 0);
