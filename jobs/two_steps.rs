@@ -28,7 +28,7 @@ async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [executables, run, input, text] = &arguments[..] else {
         eprintln!(
-            "error: expected a folder of job executables, a name, an input and a text to find"
+            "error: expected a folder of job executables, a name for this run, an input and a text to find"
         );
         return ExitCode::from(2);
     };

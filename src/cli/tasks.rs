@@ -1,4 +1,4 @@
-//! `gristmill tasks` and `counters`: lists a job's tasks and attempts, and its counters.
+//! `gristmill tasks` and `counters`: list a job's tasks and attempts, and its counters.
 
 use super::cluster::Cluster;
 use super::refused::Refused;

@@ -71,9 +71,9 @@ fn attempt_memory(memory: Option<u64>, slots: u32) -> Result<u64, Refused> {
         "{given} of memory for {} is too little to run any job",
         count(slots.into(), "slot")
     );
-    let fewer = if bytes >= ATTEMPT_BYTES_MIN { ", or fewer --slots" } else { "" };
+    let fewer = if bytes >= ATTEMPT_BYTES_MIN { ", or reduce --slots" } else { "" };
     Err(Refused::usage(format!(
-        "{what}: --memory\nhint: each attempt needs {least}: give --memory {enough}{fewer}"
+        "{what}: --memory\nhint: each attempt needs {least}, so give --memory {enough}{fewer}"
     )))
 }
 

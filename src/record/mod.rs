@@ -1,4 +1,4 @@
-//! Encodes keys as bytes that sort like the keys, encodes values, and stores both in checksummed blocks.
+//! Encodes keys and values, and stores both in checksummed blocks. Encoded keys sort like the keys.
 
 pub mod block;
 pub mod grouped;

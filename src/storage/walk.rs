@@ -1,4 +1,4 @@
-//! Walks folders and follows patterns for one input. It visits each folder once, and detects links
+//! Walks folders and expands patterns for one input. It visits each folder once, and detects links
 //! that form a loop.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};

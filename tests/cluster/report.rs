@@ -1,4 +1,4 @@
-//! `gristmill report`: one self-contained page with the failure and its cause, and users' text escaped.
+//! `gristmill report` writes one self-contained page. It shows the failure and its cause, and users' text is escaped.
 
 use std::fs;
 

@@ -142,10 +142,10 @@ fn which(state: &State, job: &Job, blamed: AttemptId, failure: &Failure) -> Stri
             let kept = attempts.len();
             let count = if count == kept { "all".to_string() } else { count.to_string() };
             format!(
-                "{task} had {started} attempts. Of the last {kept}, {count} ended like this: {named}"
+                "{task} had {started} attempts. Of the last {kept}, {count} ended with this failure, namely {named}"
             )
         }
-        _ => format!("{count} of {started} attempts at {task} ended like this: {named}"),
+        _ => format!("{count} of {started} attempts at {task} ended with this failure, namely {named}"),
     };
     if !others.is_empty() {
         let other = |attempt: &&Attempt| format!("#{} {}", attempt.number, ended(attempt));

@@ -183,7 +183,7 @@ fn a_task_that_ends_its_workers_is_named() {
     let parts = [
         "32 workers were lost while they ran the same task",
         "w32 was lost",
-        "j1/m0 had 32 attempts. Of the last 16, all ended like this: #25 on w25",
+        "j1/m0 had 32 attempts. Of the last 16, all ended with this failure, namely #25 on w25",
     ];
     check(&why, Kind::WorkerLost, &parts);
     assert_eq!((why.state, why.attempts.len()), (JobState::Failed, 16));
@@ -238,7 +238,7 @@ fn failed_job_names_line_record_attempts_and_next_step_with_escaped_text() {
     let parts = [
         "j1 odd failed at 2026-11-23T09:00:05Z: user code panicked at src/main.rs:7: no\\x1b[2J luck.",
         "The record begins at byte 42 of /in\\n.txt: `a\\tb\\x07`.",
-        "2 of 2 attempts at j1/m0 ended like this: #1 on w1, #2 on w1.",
+        "2 of 2 attempts at j1/m0 ended with this failure, namely #1 on w1, #2 on w1.",
         "The first such failure was at 2026-11-23T09:00:04.000Z, in j1/m0#1.",
     ];
     check(&why, Kind::Panic, &parts);
@@ -263,7 +263,7 @@ fn attempts_with_other_ends_are_listed_separately() {
             story.decide(Retry { task: map(0, 1).task, wait });
         }
     }
-    let said = "4 of 5 attempts at j1/m0 ended like this: #2 on w2, #3 on w2, #4 on w2, #5 on w2; other attempts: #1 lost \
+    let said = "4 of 5 attempts at j1/m0 ended with this failure, namely #2 on w2, #3 on w2, #4 on w2, #5 on w2; other attempts: #1 lost \
                 (worker_lost) (--max-attempts 4).";
     check(&story.why(), Kind::Exit, &["failed at ", ": it exited.", said]);
 }

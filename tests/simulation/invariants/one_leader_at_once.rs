@@ -1,8 +1,8 @@
-//! Checks that two masters never assign work under the same leadership. A leadership is identified by its first log
-//! entry.
+//! Checks that two masters never assign work under the same leadership.
 //!
 //! A check of one leader per term would be wrong, because openraft lets a master with a higher number take over within
-//! a term. But each leadership begins with an entry that a majority has agreed on, and each entry exists only once.
+//! a term. But each leadership begins with a committed entry, and an index of the log has only one committed entry. So the
+//! index of its first entry identifies a leadership.
 
 use std::collections::{BTreeMap, BTreeSet};
 
