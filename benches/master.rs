@@ -15,8 +15,8 @@ use std::{env, fs, io, process};
 use gristmill::clock::Clock;
 use gristmill::master::{Begin, Master, Nonces, Options, Seat};
 use gristmill::model::{
-    AttemptId, Counters, HotKey, InputSpec, JobId, JobSpec, JobState, Location, Nonce, TaskKind,
-    Usage, Volume, WorkerFacts,
+    AttemptId, Counters, HotKey, InputSpec, JobId, JobOptions, JobSpec, JobState, Location, Nonce,
+    TaskKind, Usage, Volume, WorkerFacts,
 };
 use gristmill::rpc::artifacts::{Artifacts, Digest};
 use gristmill::rpc::jobs::{Jobs, Submit};
@@ -239,17 +239,9 @@ impl Place {
             invocation: Default::default(),
         };
         let spec_digest = self.put(master, &bincode::serialize(&spec)?).await?;
-        let submit = Submit {
-            id: "bench".into(),
-            spec,
-            spec_digest,
-            executable,
-            map_only: false,
-            priority: 5,
-            max_attempts: 0,
-            task_timeout_ms: 0,
-            backups: false,
-        };
+        let options = JobOptions { backups: false, ..JobOptions::default() };
+        let (id, map_only) = ("bench".into(), false);
+        let submit = Submit { id, spec, spec_digest, executable, map_only, options };
         Ok(master.submit(submit).await?)
     }
 

@@ -23,7 +23,7 @@ use crate::launch::{
 };
 use crate::model::job::check_name;
 use crate::model::limits::{MAX_ATTEMPTS, PRIORITY};
-use crate::model::{InputNotes, JobId, JobSpec, JobState, escape_text, escape_what};
+use crate::model::{InputNotes, JobId, JobOptions, JobSpec, JobState, escape_text, escape_what};
 use crate::rpc::client::{Master, Options};
 use crate::rpc::jobs::JobStatus;
 use crate::rpc::refusal::Refusal;
@@ -162,13 +162,16 @@ impl Submit {
             spec.name = name;
         }
         let id = self.id.unwrap_or_else(Submission::fresh_id);
-        Submission {
-            priority: self.priority.into(),
-            max_attempts: self.max_attempts.unwrap_or(0),
-            task_timeout: self.task_timeout.unwrap_or(Duration::ZERO),
+        let defaults = JobOptions::default();
+        let timeout_ms = self.task_timeout.and_then(|span| u64::try_from(span.as_millis()).ok());
+        let options = JobOptions {
+            priority: self.priority,
+            max_attempts: self.max_attempts.unwrap_or(defaults.max_attempts),
+            task_timeout_ms: timeout_ms.or(defaults.task_timeout_ms),
             backups: !self.no_backups,
-            ..Submission::new(id, executable, spec, map_only)
-        }
+            ..defaults
+        };
+        Submission { options, ..Submission::new(id, executable, spec, map_only) }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::{Error, Masters};
 use crate::model::{JobId, JobOptions, JobSpec, Location};
@@ -28,29 +27,14 @@ pub struct Submission {
     pub spec: JobSpec,
     /// Whether it has no reduce.
     pub map_only: bool,
-    /// 0 to 9; a higher priority goes first.
-    pub priority: i32,
-    /// Attempts of a task before the job fails; 0 means the default.
-    pub max_attempts: u32,
-    /// An attempt that makes no progress for this long is killed; zero means the default.
-    pub task_timeout: Duration,
-    /// Whether stragglers get backups.
-    pub backups: bool,
+    /// How the cluster runs it.
+    pub options: JobOptions,
 }
 
 impl Submission {
     /// Creates a submission with default options. Its fields may be changed before it is submitted.
     pub fn new(id: String, executable: PathBuf, spec: JobSpec, map_only: bool) -> Self {
-        Self {
-            id,
-            executable,
-            spec,
-            map_only,
-            priority: i32::from(JobOptions::default().priority),
-            max_attempts: 0,
-            task_timeout: Duration::ZERO,
-            backups: true,
-        }
+        Self { id, executable, spec, map_only, options: JobOptions::default() }
     }
 
     /// Draws a unique id: 128 bits from the system's random source, as hexadecimal digits.
@@ -120,10 +104,7 @@ async fn send<M: Masters>(
         spec_digest,
         executable,
         map_only: submission.map_only,
-        priority: submission.priority,
-        max_attempts: submission.max_attempts,
-        task_timeout_ms: u64::try_from(submission.task_timeout.as_millis()).unwrap_or(u64::MAX),
-        backups: submission.backups,
+        options: submission.options,
     })
 }
 

@@ -24,8 +24,8 @@ impl Shared {
         self.check_artifacts(&request).await?;
         self.proposer.read(|state| check_room(state, &request.spec))?;
 
-        let options = options(&request);
-        let Submit { id, spec, spec_digest, executable, map_only, .. } = request;
+        let Submit { id, spec, spec_digest, executable, map_only, options } = request;
+        let memory_bytes = if spec.memory_is_given { spec.memory_bytes } else { 0 };
         let record = JobRecord {
             spec: spec_digest,
             same: same(&spec),
@@ -42,7 +42,7 @@ impl Shared {
             nonce: (self.nonces)(),
             reducers: spec.reducers.filter(|_| !map_only),
             map_only,
-            options,
+            options: JobOptions { early_reduces: true, memory_bytes, ..options },
         };
         let job = submit.job;
         let accept = Change::Accept { submit: Box::new(submit), record };
@@ -110,27 +110,6 @@ fn side_files(spec: &JobSpec) -> impl Iterator<Item = Digest> {
 
 fn invalid<T>(message: String) -> Result<T, Refusal> {
     Err(Refusal::Invalid { message })
-}
-
-fn options(request: &Submit) -> JobOptions {
-    let defaults = JobOptions::default();
-    JobOptions {
-        max_attempts: match request.max_attempts {
-            0 => defaults.max_attempts,
-            given => given,
-        },
-        priority: u8::try_from(request.priority).expect("`rpc::check` accepts only 0 to 9"),
-        task_timeout_ms: match request.task_timeout_ms {
-            0 => defaults.task_timeout_ms,
-            given => Some(given),
-        },
-        backups: request.backups,
-        early_reduces: defaults.early_reduces,
-        memory_bytes: match request.spec.memory_is_given {
-            true => request.spec.memory_bytes,
-            false => 0,
-        },
-    }
 }
 
 /// Checks that there is room for the job, and that no other job writes to its folder.

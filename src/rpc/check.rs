@@ -18,7 +18,7 @@ use crate::model::job::REDUCERS;
 use crate::model::limits::{
     MASTER_NUMBER, MAX_ATTEMPTS, PRIORITY, SLOTS, SUBMISSION_ID_BYTES, TASK_TIMEOUT_MS,
 };
-use crate::model::{JobSpec, TEXT_CHARS_MAX, Volume, escape};
+use crate::model::{JobOptions, JobSpec, TEXT_CHARS_MAX, Volume, escape};
 use crate::record::value;
 
 /// Bytes of a spec, which is sent in one message together with a few short fields.
@@ -41,17 +41,21 @@ pub fn submit(request: &Submit) -> Result<(), Refusal> {
     submission_id(&request.id)?;
     spec(&request.spec)?;
     spec_digest(&request.spec, request.spec_digest)?;
-    at_most("max_attempts", u64::from(request.max_attempts), u64::from(*MAX_ATTEMPTS.end()))?;
-    at_most("task_timeout_ms", request.task_timeout_ms, *TASK_TIMEOUT_MS.end())?;
-    priority(request.priority)
+    let JobOptions { max_attempts, priority: wanted, task_timeout_ms, .. } = request.options;
+    let (least, most) = (*MAX_ATTEMPTS.start(), *MAX_ATTEMPTS.end());
+    within("max_attempts", max_attempts.into(), least.into(), most.into())?;
+    if let Some(timeout_ms) = task_timeout_ms {
+        let (least, most) = (*TASK_TIMEOUT_MS.start(), *TASK_TIMEOUT_MS.end());
+        within("task_timeout_ms", timeout_ms, least, most)?;
+    }
+    priority(wanted.into()).map(drop)
 }
 
-fn priority(priority: i32) -> Result<(), Refusal> {
-    let (least, most) = (i32::from(*PRIORITY.start()), i32::from(*PRIORITY.end()));
-    if (least..=most).contains(&priority) {
-        return Ok(());
-    }
-    Err(invalid(format!("priority must be {least} to {most}, got {priority}")))
+/// Checks a priority.
+pub(super) fn priority(priority: u32) -> Result<u8, Refusal> {
+    let (least, most) = (*PRIORITY.start(), *PRIORITY.end());
+    within("priority", priority.into(), least.into(), most.into())?;
+    Ok(u8::try_from(priority).unwrap_or(most))
 }
 
 fn submission_id(id: &str) -> Result<(), Refusal> {

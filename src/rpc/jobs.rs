@@ -13,8 +13,8 @@ use super::recipe::{Recipe, RecipeRequest};
 use super::refusal::Refusal;
 use super::why::{BadRecord, Why};
 use crate::model::{
-    AttemptId, AttemptState, Cause, Failure, JobId, JobSpec, JobState, Room, TaskId, TaskState,
-    Usage, WorkerFacts, WorkerId, WorkerState,
+    AttemptId, AttemptState, Cause, Failure, JobId, JobOptions, JobSpec, JobState, Room, TaskId,
+    TaskState, Usage, WorkerFacts, WorkerId, WorkerState,
 };
 
 /// Submits a job.
@@ -30,14 +30,8 @@ pub struct Submit {
     pub executable: Digest,
     /// Whether the job has no reduce.
     pub map_only: bool,
-    /// 0 to 9; higher goes first.
-    pub priority: i32,
-    /// Attempts of a task before the job fails; 0: the default.
-    pub max_attempts: u32,
-    /// An attempt that makes no progress for this long is killed, in milliseconds; 0 for the default.
-    pub task_timeout_ms: u64,
-    /// Whether stragglers get backups.
-    pub backups: bool,
+    /// How the cluster runs it. The master sets `early_reduces` and `memory_bytes` itself.
+    pub options: JobOptions,
 }
 
 /// One line of a list of jobs. Its JSON is what `gristmill jobs --format json` prints.

@@ -1,4 +1,4 @@
-//! Writes one part of an output, with its size and checksum.
+//! Writes one part of an output, and computes its size and checksum.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};

@@ -143,8 +143,8 @@
 //! # How the check works
 //!
 //! The check maps records and reduces keys one by one, in order, in this process. Like tasks, it uses copies of the
-//! job value that were serialized, deserialized and set up. It compares the output of the reduce for each key byte by
-//! byte, the totals of counters, and the lines of side outputs in any order. Finally, the whole job runs in this
+//! job value that were serialized, deserialized and set up. For each key, it compares the output of the reduce byte
+//! by byte. It also compares the totals of counters, and the lines of side outputs regardless of their order. Finally, the whole job runs in this
 //! process, once with one thread and once with two, and must give the same results. This finds code that depends on
 //! its thread.
 //!

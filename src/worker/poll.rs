@@ -1,5 +1,5 @@
-//! Registers the worker and polls: reports the attempts that it holds, and starts and stops attempts according to the
-//! answers.
+//! Registers the worker, then polls the master. Each poll reports the attempts that the worker holds, and the answer says
+//! which attempts it should hold. Starts and stops attempts accordingly.
 //!
 //! Polls are level-triggered; see [`crate::rpc::workers`]. The master answers a poll when it has news, or after part of
 //! the lease. Then the worker sends the next poll. If an attempt ends before that, the worker sends a new poll at once,

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use gristmill::clock::Manual;
 use gristmill::master::{Begin, Limits, Master, Nonces, Options, Seat};
-use gristmill::model::{InputSpec, JobId, JobSpec, JobState, Location, Nonce, WorkerId};
+use gristmill::model::{
+    InputSpec, JobId, JobOptions, JobSpec, JobState, Location, Nonce, WorkerId,
+};
 use gristmill::rpc::artifacts::{Artifacts, Digest};
 use gristmill::rpc::jobs::{JobStatus, Jobs, Submit};
 use gristmill::rpc::refusal::Refusal;
@@ -169,17 +171,8 @@ impl Bench {
     pub(crate) async fn submission(&self, id: &str, spec: JobSpec) -> Submit {
         let executable = self.put(&elf()).await;
         let spec_digest = self.put(&bincode::serialize(&spec).unwrap()).await;
-        Submit {
-            id: id.into(),
-            spec,
-            spec_digest,
-            executable,
-            map_only: false,
-            priority: 5,
-            max_attempts: 0,
-            task_timeout_ms: 0,
-            backups: false,
-        }
+        let options = JobOptions { backups: false, ..JobOptions::default() };
+        Submit { id: id.into(), spec, spec_digest, executable, map_only: false, options }
     }
 
     pub(crate) async fn submit(&self, id: &str) -> JobId {

@@ -158,11 +158,7 @@ impl Cluster {
         fs::write(&executable, executable_head()).unwrap();
         self.texts.push(text);
         let spec = words::spec(title, &input, &self.output(job));
-        let submission = Submission {
-            max_attempts: 0,
-            task_timeout: Duration::ZERO,
-            ..Submission::new(name.replace(' ', "-"), executable, spec, false)
-        };
+        let submission = Submission::new(name.replace(' ', "-"), executable, spec, false);
         let later_ms = Chance::of(self.seed, &format!("{name} comes")).between(0, LATER_MS_MAX);
         let after = Duration::from_millis(if job == 0 { 0 } else { later_ms });
         self.start_client(&name, submission, after);

@@ -145,7 +145,9 @@ fn which(state: &State, job: &Job, blamed: AttemptId, failure: &Failure) -> Stri
                 "{task} had {started} attempts. Of the last {kept}, {count} ended with this failure, namely {named}"
             )
         }
-        _ => format!("{count} of {started} attempts at {task} ended with this failure, namely {named}"),
+        _ => format!(
+            "{count} of {started} attempts at {task} ended with this failure, namely {named}"
+        ),
     };
     if !others.is_empty() {
         let other = |attempt: &&Attempt| format!("#{} {}", attempt.number, ended(attempt));

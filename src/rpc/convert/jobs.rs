@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use super::field::bytes;
 use super::{decode, digest, each, encode, parsed, required};
-use crate::model::{Cause, JobSpec, JobState, Usage};
-use crate::model::{Room, WorkerFacts};
+use crate::model::{Cause, JobOptions, JobSpec, JobState, Room, Usage, WorkerFacts};
 use crate::rpc::artifacts::Digest;
-use crate::rpc::check::invalid;
+use crate::rpc::check::{self, invalid};
 use crate::rpc::jobs::{
     AttemptLine, ExclusionLine, JobLine, JobStatus, Submit, Tally, TaskLine, TasksRequest,
     WorkerLine,
@@ -17,16 +16,17 @@ use crate::rpc::refusal::Refusal;
 
 impl From<Submit> for pb::SubmitRequest {
     fn from(request: Submit) -> Self {
+        let JobOptions { max_attempts, priority, task_timeout_ms, backups, .. } = request.options;
         Self {
             id: request.id,
             spec_bincode: encode(&request.spec),
             spec_digest: request.spec_digest.to_wire(),
             executable: request.executable.to_wire(),
             map_only: request.map_only,
-            priority: request.priority,
-            max_attempts: request.max_attempts,
-            task_timeout_ms: request.task_timeout_ms,
-            backups: request.backups,
+            priority: Some(priority.into()),
+            max_attempts: Some(max_attempts),
+            task_timeout_ms,
+            backups: Some(backups),
         }
     }
 }
@@ -36,16 +36,20 @@ impl TryFrom<pb::SubmitRequest> for Submit {
 
     fn try_from(wire: pb::SubmitRequest) -> Result<Self, Refusal> {
         let spec: JobSpec = decode("spec", &wire.spec_bincode)?;
+        let defaults = JobOptions::default();
         Ok(Self {
             id: wire.id,
             spec,
             spec_digest: digest("spec_digest", &wire.spec_digest)?,
             executable: digest("executable", &wire.executable)?,
             map_only: wire.map_only,
-            priority: wire.priority,
-            max_attempts: wire.max_attempts,
-            task_timeout_ms: wire.task_timeout_ms,
-            backups: wire.backups,
+            options: JobOptions {
+                max_attempts: wire.max_attempts.unwrap_or(defaults.max_attempts),
+                priority: wire.priority.map_or(Ok(defaults.priority), check::priority)?,
+                task_timeout_ms: wire.task_timeout_ms.or(defaults.task_timeout_ms),
+                backups: wire.backups.unwrap_or(defaults.backups),
+                ..defaults
+            },
         })
     }
 }

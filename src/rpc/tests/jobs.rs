@@ -1,7 +1,7 @@
 //! Tests requests of clients to a master.
 
 use super::*;
-use crate::model::{InputSpec, JobSpec, Location};
+use crate::model::{InputSpec, JobOptions, JobSpec, Location};
 
 pub(super) fn submit() -> Submit {
     let spec = JobSpec {
@@ -20,10 +20,13 @@ pub(super) fn submit() -> Submit {
         spec,
         executable: Digest(u128::MAX - 1),
         map_only: true,
-        priority: 9,
-        max_attempts: 3,
-        task_timeout_ms: 1_000,
-        backups: true,
+        options: JobOptions {
+            priority: 9,
+            max_attempts: 3,
+            task_timeout_ms: Some(1_000),
+            backups: false,
+            ..JobOptions::default()
+        },
     }
 }
 
