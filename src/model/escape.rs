@@ -10,6 +10,11 @@ pub const TEXT_CHARS_MAX: usize = 200;
 /// text is cut, and its last character is then `…`. An escape is never cut in half. Escaping twice
 /// changes nothing.
 pub fn escape(bytes: &[u8], max: usize) -> String {
+    // Most text is short and harmless.
+    let is_plain = bytes.len() <= max && bytes.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    if is_plain && let Ok(text) = str::from_utf8(bytes) {
+        return text.to_owned();
+    }
     let mut shown = String::new();
     let mut length = 0;
     // Where to cut if the text turns out to be too long: the last end of a piece that leaves room for `…`.
