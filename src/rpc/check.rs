@@ -18,7 +18,7 @@ use crate::model::job::REDUCERS;
 use crate::model::limits::{
     MASTER_NUMBER, MAX_ATTEMPTS, PRIORITY, SLOTS, SUBMISSION_ID_BYTES, TASK_TIMEOUT_MS,
 };
-use crate::model::{JobOptions, JobSpec, TEXT_CHARS_MAX, Volume, escape};
+use crate::model::{JobOptions, JobSpec, TEXT_CHARS_MAX, escape};
 use crate::record::value;
 
 /// Bytes of a spec, which is sent in one message together with a few short fields.
@@ -154,13 +154,10 @@ pub fn poll(request: &mut Poll) -> Result<(), Refusal> {
     });
     at_most("lost outputs", lost.sum(), OUTPUTS_MAX)?;
     for held in &mut request.held {
-        match &mut held.state {
-            HeldState::Failed { failure, .. } => failure.cut(),
+        held.state.cut();
+        if let HeldState::Running { progress, .. } = &mut held.state {
             // Sums and comparisons must not contain NaN.
-            HeldState::Running { progress, .. } => {
-                *progress = if progress.is_finite() { progress.clamp(0.0, 1.0) } else { 0.0 };
-            }
-            HeldState::Done(done) => done.volume_mut().map(Volume::cut).unwrap_or_default(),
+            *progress = if progress.is_finite() { progress.clamp(0.0, 1.0) } else { 0.0 };
         }
     }
     Ok(())

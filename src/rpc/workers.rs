@@ -109,6 +109,21 @@ pub enum HeldState {
     },
 }
 
+impl HeldState {
+    /// Cuts the texts that come from user code, so that they fit into a poll and into the log.
+    pub fn cut(&mut self) {
+        match self {
+            Self::Running { .. } => {}
+            Self::Done(done) => {
+                if let Some(volume) = done.volume_mut() {
+                    volume.cut();
+                }
+            }
+            Self::Failed { failure, .. } => failure.cut(),
+        }
+    }
+}
+
 /// The result of a successful attempt.
 pub type Done = crate::model::Done<Digest, ()>;
 

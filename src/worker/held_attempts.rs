@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, watch};
 
-use crate::model::{AttemptId, Cause, Failure, JobId, Volume};
+use crate::model::{AttemptId, Cause, Failure, JobId};
 use crate::rpc::refusal::Refusal;
 use crate::rpc::workers::{Held, HeldState, Order, Work};
 
@@ -60,13 +60,9 @@ struct End {
 impl End {
     /// Cuts the texts that come from user code or other workers, so that any end fits into a poll.
     fn new(mut state: HeldState) -> Self {
-        match &mut state {
-            HeldState::Failed { failure, lost } => {
-                failure.cut();
-                lost.truncate(LOST_MAX);
-            }
-            HeldState::Done(done) => done.volume_mut().map(Volume::cut).unwrap_or_default(),
-            HeldState::Running { .. } => {}
+        state.cut();
+        if let HeldState::Failed { lost, .. } = &mut state {
+            lost.truncate(LOST_MAX);
         }
         // An end whose size cannot be computed is reported alone.
         let bytes = bincode::serialized_size(&state).unwrap_or(POLL_BYTES_MAX);
